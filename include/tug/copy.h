@@ -1,0 +1,76 @@
+// One copy: what to copy and how (CopyRequest), and what came of it (CopyReport). Values, and the
+// function that does it.
+#ifndef TUG_COPY_H_
+#define TUG_COPY_H_
+
+#include "tug/descriptor.h"
+#include "tug/digest.h"
+#include "tug/progress.h"
+#include "tug/reference.h"
+#include "tug/transport.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tug {
+
+enum class LayerCompression { gzip, zstd };
+
+// Which instances of an index are copied (--all, --multi-arch).
+struct InstanceSelection {
+  enum class Kind { system, all, index_only, platforms };
+  Kind kind = Kind::system;
+  std::vector<Platform> platforms = {};  // for Kind::platforms
+};
+
+struct CopyOptions {
+  InstanceSelection instances;
+  Platform platform = Platform::host();  // for Kind::system, after --override-os/-arch/-variant
+  std::vector<std::string>
+      additional_tags;        // names only: pushed to the destination's repository as well
+  int parallel_blobs = 6;     // bodies in flight
+  bool skip_existing = true;  // the tag has our digest already: send nothing
+  bool preserve_digests = false;
+  std::optional<LayerCompression>
+      compression;  // --dest-compress-format; unset: gzip where one is needed
+  std::optional<int> compression_level;
+  bool force_compression = false;
+  bool use_blob_info_cache = true;
+  bool strip_removed_platforms =
+      false;  // with Kind::platforms: the index pushed names only what was copied
+  bool dry_run = false;
+};
+
+// What becomes of one blob.
+struct BlobReport {
+  Descriptor descriptor;  // as pushed
+  BlobOutcome outcome = BlobOutcome::existed;
+  std::uint64_t bytes_sent = 0;
+};
+
+struct CopyReport {
+  Descriptor
+      manifest;  // of what the tag names now; its digest is computed here, from the bytes sent
+  // False only after a dry run that would compress layers: the digest is then that of the image before.
+  bool digest_is_final = true;
+  bool skipped = false;  // the destination had it already, nothing was sent
+  std::vector<BlobReport> blobs = {};
+  std::vector<Descriptor> instances = {};  // manifests pushed below an index
+  std::vector<std::string> tags = {};      // all tags that name it now
+  std::uint64_t bytes_sent = 0;       // bodies of blobs and manifests
+  std::chrono::duration<double> elapsed{};
+};
+
+// Copies what `source` names to `destination`. Blocking; runs its own workers. Throws Error; then
+// no tag was moved to anything incomplete.
+CopyReport copy_image(ImageSource& source, ImageDestination& destination,
+                      const CopyOptions& options, Progress& progress, std::stop_token stop);
+
+}  // namespace tug
+
+#endif  // TUG_COPY_H_

@@ -1,0 +1,143 @@
+// The two ends of a copy. Each transport (docker, oci, containers-storage, …) implements one or
+// both.
+//
+// Resources: built once, not movable, used through these interfaces. All methods may be called from
+// several threads at once. Every method that may block takes a stop_token and throws
+// Error(interrupted) soon after a stop is requested. Ownership: a Blob's open() refers to its
+// ImageSource, which must outlive every ByteSource it gave.
+#ifndef TUG_TRANSPORT_H_
+#define TUG_TRANSPORT_H_
+
+#include "tug/blob.h"
+#include "tug/descriptor.h"
+#include "tug/digest.h"
+#include "tug/error.h"
+#include "tug/manifest.h"
+#include "tug/progress.h"
+#include "tug/reference.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tug {
+
+// A manifest as it was found: nothing is known of the bytes but where they came from.
+struct RawManifest {
+  std::string bytes;
+  std::string media_type;  // what the place says of them; may be ""
+};
+
+class ImageSource {
+ public:
+  ImageSource() = default;
+  ImageSource(const ImageSource&) = delete;
+  ImageSource& operator=(const ImageSource&) = delete;
+  virtual ~ImageSource() = default;
+
+  // The reference as a user would write it, resolved: "oci:/path:ref".
+  [[nodiscard]] virtual std::string describe() const = 0;
+  // The manifest or index that the reference names. Throws Error(not_found).
+  [[nodiscard]] virtual RawManifest manifest(std::stop_token stop) = 0;
+  // A child of an index, or a referrer. Its bytes have the digest and size of `descriptor`, or
+  // Error(integrity) is thrown.
+  [[nodiscard]] virtual RawManifest manifest(const Descriptor& descriptor,
+                                             std::stop_token stop) = 0;
+  // One Blob per layer of `manifest` (which this source gave), in order.
+  [[nodiscard]] virtual std::vector<Blob> layers(const Manifest& manifest) = 0;
+  // Any other blob: the config. Throws Error(not_found) naming the file or URL.
+  [[nodiscard]] virtual Blob blob(const Descriptor& descriptor) = 0;
+  // The repository that the blobs are in, when the source is a registry: where a mount may come
+  // from.
+  [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+};
+
+// A source of a blob whose digest and size are only known once it has been read to its end
+// (compressed as it is sent).
+class DigestingSource : public ByteSource {
+ public:
+  // Digest and size of the bytes from offset 0 to the end. Requires that read() returned 0.
+  [[nodiscard]] virtual Descriptor result() const = 0;
+};
+
+// A blob that is made while it is sent. open(offset) yields the same bytes each time, from `offset`
+// on.
+struct StreamedBlob {
+  std::string media_type;
+  std::function<std::unique_ptr<DigestingSource>(std::uint64_t offset)> open;
+};
+
+// The destination refused a manifest because blobs or manifests that it names are not there
+// (MANIFEST_BLOB_UNKNOWN).
+class MissingBlobsError : public Error {
+ public:
+  MissingBlobsError(const Error& error, std::vector<Digest> digests)
+      : Error(error), digests_(std::move(digests)) {}
+  // Those that it named; empty when it did not say which.
+  [[nodiscard]] const std::vector<Digest>& digests() const noexcept { return digests_; }
+
+ private:
+  std::vector<Digest> digests_;
+};
+
+// Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any
+// thread.
+using SentCallback = std::function<void(std::uint64_t)>;
+
+class ImageDestination {
+ public:
+  ImageDestination() = default;
+  ImageDestination(const ImageDestination&) = delete;
+  ImageDestination& operator=(const ImageDestination&) = delete;
+  virtual ~ImageDestination() = default;
+
+  [[nodiscard]] virtual std::string describe() const = 0;
+  // Where it is, when it is a registry: the scope of the blob info cache, and what mount compares.
+  [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+
+  // What the destination's reference names now: media type, digest and size (0 if not told).
+  // Absent, or not to be told, is nullopt.
+  [[nodiscard]] virtual std::optional<Descriptor> existing(std::stop_token stop) = 0;
+  // The manifest behind existing(), and small blobs (a config) there: to learn which layers are
+  // there already.
+  [[nodiscard]] virtual std::optional<RawManifest> existing_manifest(std::stop_token stop) = 0;
+  [[nodiscard]] virtual std::optional<std::string> read_small_blob(const Descriptor& descriptor,
+                                                                   std::stop_token stop) = 0;
+
+  // Whether a blob (or a manifest, for has_manifest) with this digest, and size where the place
+  // tells one, is there.
+  [[nodiscard]] virtual bool has_blob(const Descriptor& descriptor, std::stop_token stop) = 0;
+  // The size of a blob there of which only the digest is known (from the blob info cache); nullopt
+  // when it is not there, or its size is not told.
+  [[nodiscard]] virtual std::optional<std::uint64_t> blob_size(const Digest& digest,
+                                                               std::stop_token stop) = 0;
+  [[nodiscard]] virtual bool has_manifest(const Descriptor& descriptor, std::stop_token stop) = 0;
+  // Takes a blob over from a sibling repository without sending it. False when the place will not.
+  [[nodiscard]] virtual bool mount_blob(const Descriptor& descriptor, const RegistryReference& from,
+                                        std::stop_token stop) = 0;
+  // Sends a blob with Form::exact. When it returns, the blob is committed. Retries by itself, from
+  // a fresh open(). Returns the bytes of body sent, repeats included.
+  virtual std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
+                                 std::stop_token stop) = 0;
+  // Sends a blob of unknown digest and size, and says what it was.
+  virtual Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
+                                std::stop_token stop) = 0;
+  // Stores a manifest or index by its digest, or under `tag`. Everything it names is there already.
+  // A destination that finds something missing after all throws MissingBlobsError.
+  virtual void put_manifest(const Descriptor& descriptor, const std::string& bytes,
+                            const std::optional<std::string>& tag, std::stop_token stop) = 0;
+  // The tag that the destination's reference names; nullopt when it names a digest.
+  [[nodiscard]] virtual std::optional<std::string> tag() const = 0;
+  // Makes everything visible at once, for places that can (archives). Nothing is promised before it
+  // returns.
+  virtual void finish(std::stop_token) {}
+};
+
+}  // namespace tug
+
+#endif  // TUG_TRANSPORT_H_

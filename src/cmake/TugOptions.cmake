@@ -1,0 +1,41 @@
+# What every target of ours is compiled with: language level, warnings, sanitizers, hardening.
+# Targets opt in with tug_target_options(); nothing is set globally.
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+include(GNUInstallDirs)
+find_program(TUG_CCACHE ccache)
+if(TUG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TUG_CCACHE})
+endif()
+
+function(tug_target_options target)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  set_target_properties(${target} PROPERTIES
+    CXX_EXTENSIONS OFF
+    POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wnull-dereference -Wextra-semi -Wcast-align
+    $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op>
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+    $<$<BOOL:${TUG_WERROR}>:-Werror>)
+  # g++ 12 reports these from inside std::string and std::optional at -O2 (GCC bugs 105329, 105562).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo,Release>:-Wno-null-dereference;-Wno-restrict;-Wno-maybe-uninitialized>)
+  endif()
+  if(TUG_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${TUG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${TUG_SANITIZE})
+  endif()
+  # Without it the fuzzers see the coverage of their own ten lines only.
+  if(TUG_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+  if(TUG_HARDEN)
+    target_compile_options(${target} PRIVATE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fcf-protection)
+    target_link_options(${target} PRIVATE -pie -Wl,-z,relro -Wl,-z,now)
+  endif()
+  if(TUG_LTO)
+    set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+  endif()
+  target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+endfunction()
