@@ -1,0 +1,173 @@
+#include "stream/file_source.h"
+
+#include "base/hash.h"
+
+#include <tug/error.h>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace tug {
+namespace {
+
+class MemorySource : public ByteSource {
+ public:
+  MemorySource(std::string bytes, std::uint64_t offset)
+      : bytes_(std::move(bytes)),
+        position_(static_cast<std::size_t>(std::min<std::uint64_t>(offset, bytes_.size()))) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    const std::size_t size = std::min(buffer.size(), bytes_.size() - position_);
+    std::memcpy(buffer.data(), bytes_.data() + position_, size);
+    position_ += size;
+    return size;
+  }
+
+ private:
+  const std::string bytes_;
+  std::size_t position_;
+};
+
+// What must stay as it is while a file is read (registry-protocol.md 5.12).
+bool is_same(const struct stat& a, const struct stat& b) {
+  const auto same_time = [](const timespec& x, const timespec& y) {
+    return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
+  };
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         same_time(a.st_mtim, b.st_mtim) && same_time(a.st_ctim, b.st_ctim);
+}
+
+class FileSource : public ByteSource {
+ public:
+  FileSource(UniqueFd fd, std::string name, std::uint64_t expected_size, std::uint64_t offset)
+      : fd_(std::move(fd)), name_(std::move(name)), size_(expected_size), position_(offset) {
+    opened_ = status();
+    if (!S_ISREG(opened_.st_mode)) throw Error(ErrorKind::local, name_ + " is not a regular file");
+    const auto found = static_cast<std::uint64_t>(opened_.st_size);
+    if (found != size_) {
+      throw Error(ErrorKind::local,
+                  found < size_
+                      ? fmt::format("{} is truncated: {} of {} bytes", name_, found, size_)
+                      : fmt::format("{} has {} bytes, not {}", name_, found, size_));
+    }
+    if (position_ > size_)
+      throw Error(ErrorKind::local, fmt::format("{} ends before byte {}", name_, position_));
+    posix_fadvise(fd_.get(), static_cast<off_t>(position_), 0, POSIX_FADV_SEQUENTIAL);
+  }
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    if (position_ == size_) return 0;
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size_ - position_));
+    const std::size_t got = read_some(buffer.first(wanted));
+    if (got == 0)
+      throw Error(ErrorKind::local,
+                  fmt::format("{} changed while it was read: it ends at byte {} of {}", name_,
+                              position_, size_));
+    position_ += got;
+    // Before the last bytes are handed on, so that content that changed is never completed.
+    if (position_ == size_ && !is_same(opened_, status()))
+      throw Error(ErrorKind::local, name_ + " changed while it was read");
+    return got;
+  }
+
+ private:
+  std::size_t read_some(std::span<std::byte> buffer) const {
+    for (;;) {
+      const ssize_t got =
+          pread(fd_.get(), buffer.data(), buffer.size(), static_cast<off_t>(position_));
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR)
+        throw Error(ErrorKind::local,
+                    fmt::format("reading {} at byte {}: {}", name_, position_, errno_text(errno)));
+    }
+  }
+
+  [[nodiscard]] struct stat status() const {
+    struct stat result {};
+    if (fstat(fd_.get(), &result) != 0)
+      throw Error(ErrorKind::local, name_ + ": " + errno_text(errno));
+    return result;
+  }
+
+  const UniqueFd fd_;
+  const std::string name_;
+  const std::uint64_t size_;
+  std::uint64_t position_;
+  struct stat opened_ {};
+};
+
+// Hashes what it hands on; the last piece goes out only after the whole was checked.
+class VerifyingSource : public ByteSource {
+ public:
+  VerifyingSource(std::unique_ptr<ByteSource> inner, Digest digest, std::uint64_t size,
+                  std::string name)
+      : inner_(std::move(inner)),
+        digest_(std::move(digest)),
+        size_(size),
+        name_(std::move(name)),
+        hasher_(digest_.algorithm() == DigestAlgorithm::sha256 ? Hasher::Kind::sha256
+                                                               : Hasher::Kind::sha512) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    if (checked_) return 0;
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size_ - handed_on_));
+    const std::size_t got = wanted == 0 ? 0 : inner_->read(buffer.first(wanted));
+    if (got == 0 && wanted != 0) {
+      throw Error(ErrorKind::integrity,
+                  fmt::format("{} ends after {} bytes of {}", name_, handed_on_, size_));
+    }
+    hasher_.update(std::span<const std::byte>(buffer.first(got)));
+    if (handed_on_ + got == size_) check();
+    handed_on_ += got;
+    return got;
+  }
+
+ private:
+  void check() {
+    std::byte more{};
+    if (inner_->read(std::span(&more, 1)) != 0)
+      throw Error(ErrorKind::integrity, fmt::format("{} is longer than {} bytes", name_, size_));
+    const Digest found = Digest::from_bytes(digest_.algorithm(), hasher_.finish());
+    if (found != digest_)
+      throw Error(ErrorKind::integrity,
+                  fmt::format("{} has the digest {}, not {}", name_, found.str(), digest_.str()));
+    checked_ = true;
+  }
+
+  const std::unique_ptr<ByteSource> inner_;
+  const Digest digest_;
+  const std::uint64_t size_;
+  const std::string name_;
+  Hasher hasher_;
+  std::uint64_t handed_on_ = 0;
+  bool checked_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSource> memory_source(std::string bytes, std::uint64_t offset) {
+  return std::make_unique<MemorySource>(std::move(bytes), offset);
+}
+
+std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::string name, std::uint64_t expected_size,
+                                        std::uint64_t offset) {
+  return std::make_unique<FileSource>(std::move(fd), std::move(name), expected_size, offset);
+}
+
+std::unique_ptr<ByteSource> verifying_source(std::unique_ptr<ByteSource> inner,
+                                             const Digest& digest, std::uint64_t size,
+                                             std::string name) {
+  return std::make_unique<VerifyingSource>(std::move(inner), digest, size, std::move(name));
+}
+
+}  // namespace tug

@@ -1,0 +1,34 @@
+// ByteSources over memory and files.
+#ifndef TUG_STREAM_FILE_SOURCE_H_
+#define TUG_STREAM_FILE_SOURCE_H_
+
+#include "base/fd.h"
+
+#include <tug/blob.h>
+#include <tug/digest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace tug {
+
+// Yields `bytes` from `offset` on.
+std::unique_ptr<ByteSource> memory_source(std::string bytes, std::uint64_t offset = 0);
+
+// Yields the regular file `fd` (its `name` is for messages) from `offset`. Its size must be
+// `expected_size`, at the start and at the end, and its inode, mtime and ctime must not change
+// meanwhile: else Error(local) "… changed while it was read" / "is truncated".
+std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::string name, std::uint64_t expected_size,
+                                        std::uint64_t offset);
+
+// Passes `inner` through and hashes it; throws Error(integrity) naming `name` instead of yielding
+// the last byte when size or digest do not match. Requires that inner starts at byte 0. (From
+// another offset a digest cannot be checked: give the inner source itself.)
+std::unique_ptr<ByteSource> verifying_source(std::unique_ptr<ByteSource> inner,
+                                             const Digest& digest, std::uint64_t size,
+                                             std::string name);
+
+}  // namespace tug
+
+#endif  // TUG_STREAM_FILE_SOURCE_H_
