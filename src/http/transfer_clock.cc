@@ -1,0 +1,66 @@
+#include "http/transfer_clock.h"
+
+#include <algorithm>
+
+namespace tug::http {
+namespace {
+using std::chrono::milliseconds;
+
+// Servers hash, move or multipart-complete N bytes before they answer, in silence.
+constexpr std::uint64_t kBytesPerSecond = 10'000'000;
+constexpr milliseconds kMaxWait = std::chrono::minutes(15);
+}  // namespace
+
+void TransferClock::on_request(Time now, bool has_body) {
+  started_ = true;
+  sending_ = has_body;
+  starved_ = false;
+  body_bytes_ = 0;
+  last_activity_ = now;
+}
+
+void TransferClock::on_sent(Time now) {
+  if (sending_) last_activity_ = now;
+}
+
+void TransferClock::on_starved(Time now, bool starved) {
+  if (starved_ && !starved) last_activity_ = now;
+  starved_ = starved;
+}
+
+void TransferClock::on_body_done(Time now, std::uint64_t bytes) {
+  if (!sending_) return;
+  sending_ = false;
+  body_bytes_ = bytes;
+  last_activity_ = now;
+}
+
+void TransferClock::on_head(Time now) {
+  head_done_ = true;
+  last_activity_ = now;
+}
+
+void TransferClock::on_received(Time now) {
+  if (head_done_) last_activity_ = now;  // a dripping head does not earn more time (fault F10)
+}
+
+TransferClock::Phase TransferClock::phase() const noexcept {
+  if (!started_) return Phase::connecting;
+  if (sending_ && starved_) return Phase::starved;
+  if (head_done_) return Phase::receiving;
+  return sending_ ? Phase::sending : Phase::waiting;
+}
+
+milliseconds TransferClock::limit() const {
+  if (phase() != Phase::waiting) return timeouts_.stall;
+  const milliseconds wait = timeouts_.stall + std::chrono::seconds(body_bytes_ / kBytesPerSecond);
+  return std::min(wait, std::max(kMaxWait, timeouts_.stall));
+}
+
+std::optional<TransferClock::Time> TransferClock::deadline() const {
+  const Phase now = phase();
+  if (now == Phase::connecting || now == Phase::starved) return std::nullopt;
+  return last_activity_ + limit();
+}
+
+}  // namespace tug::http
