@@ -1,0 +1,55 @@
+#include "registry/attempts.h"
+
+#include "http/retry.h"
+#include "registry/retries.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tug::registry {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Per operation (5.13). Retry-After may ask for 60 s each time, so the number of attempts alone is
+// no bound on a blob whose every chunk is progress.
+constexpr milliseconds kSleepBudget = std::chrono::minutes(5);
+
+}  // namespace
+
+std::optional<milliseconds> retry_after(const http::Response& response) {
+  const auto value = response.headers.get("Retry-After");
+  if (!value) return std::nullopt;
+  return http::parse_retry_after(*value, response.headers.get("Date").value_or(""),
+                                 std::chrono::system_clock::now());
+}
+
+std::array<milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept {
+  return {milliseconds(0), std::min(policy.max_delay, policy.base_delay * 2),
+          std::min(policy.max_delay, policy.base_delay * 6)};
+}
+
+Error out_of_attempts(Error error, int attempts, std::optional<milliseconds> retry_after,
+                      const RetryPolicy& policy) {
+  if (attempts > 1) error.add_context(fmt::format("after {} attempts", attempts));
+  if (retry_after && *retry_after > policy.max_retry_after) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after);
+    error.set_hint(fmt::format("it asks to wait {} s (Retry-After)", seconds.count()));
+  }
+  return error.set_retryable(false);
+}
+
+void Attempts::failed(const Error& error, std::optional<milliseconds> retry_after) {
+  ++failures_;
+  const RetryPolicy& policy = environment_.retry;
+  const auto delay = http::retry_delay(policy, failures_, jitter(environment_.timing), retry_after);
+  if (delay && slept_ + *delay <= kSleepBudget) {
+    slept_ += *delay;
+    sleep(environment_.timing, *delay, stop_);
+    return;
+  }
+  throw out_of_attempts(error, failures_, retry_after, policy);
+}
+
+}  // namespace tug::registry

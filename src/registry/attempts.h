@@ -1,0 +1,55 @@
+// The attempts of one operation (registry-protocol.md 5.13): counts failures and sleeps between
+// them.
+#ifndef TUG_REGISTRY_ATTEMPTS_H_
+#define TUG_REGISTRY_ATTEMPTS_H_
+
+#include "http/client.h"
+#include "registry/host.h"
+
+#include <tug/error.h>
+#include <tug/registry.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+namespace tug::registry {
+
+// The response's Retry-After, where it has a usable one.
+std::optional<std::chrono::milliseconds> retry_after(const http::Response& response);
+
+// A place that is only eventually consistent is asked again after these pauses: 0, 1, 3 s with the
+// default policy (5.8, 6.6).
+std::array<std::chrono::milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept;
+
+// `error` of the last of so many attempts, saying so, and no longer retryable.
+Error out_of_attempts(Error error, int attempts,
+                      std::optional<std::chrono::milliseconds> retry_after,
+                      const RetryPolicy& policy);
+
+// One thread.
+class Attempts {
+ public:
+  // `environment` must outlive this.
+  Attempts(const Environment& environment, std::stop_token stop)
+      : environment_(environment), stop_(std::move(stop)) {}
+
+  // An attempt failed with `error`: sleeps until the next one may begin, or throws `error`, saying
+  // after how many attempts, when there is none.
+  void failed(const Error& error, std::optional<std::chrono::milliseconds> retry_after);
+  // Something was achieved: the count starts again, so that a large blob gets over a bad link. The
+  // budget of sleep goes on.
+  void progress() noexcept { failures_ = 0; }
+
+ private:
+  const Environment& environment_;
+  std::stop_token stop_;
+  int failures_ = 0;
+  std::chrono::milliseconds slept_{0};
+};
+
+}  // namespace tug::registry
+
+#endif  // TUG_REGISTRY_ATTEMPTS_H_

@@ -1,0 +1,22 @@
+// certs.d: extra CAs and client certificates for a registry (registry-protocol.md 1.4).
+#ifndef TUG_REGISTRY_CERTS_H_
+#define TUG_REGISTRY_CERTS_H_
+
+#include "base/log.h"
+#include "http/client.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tug::registry {
+
+// The material for `registry` ("host[:port]" as written): from `cert_dir` itself if given, else
+// from the first existing directory of the three places. Throws Error(usage or local): a .cert
+// without its .key or the reverse, a named directory that is missing.
+http::TlsConfig load_certificates(std::string_view registry,
+                                  const std::optional<std::string>& cert_dir, const Log& log);
+
+}  // namespace tug::registry
+
+#endif  // TUG_REGISTRY_CERTS_H_

@@ -1,0 +1,249 @@
+#include "registry/endpoint.h"
+
+#include "base/strings.h"
+#include "registry/certs.h"
+#include "registry/error_body.h"
+#include "registry/redirects.h"
+
+#include <tug/error.h>
+
+#include <chrono>
+#include <utility>
+
+namespace tug::registry {
+namespace {
+
+constexpr std::string_view kPingPath = "/v2/";
+
+// Every configuration key of the Hub is docker.io, but its API is elsewhere (1.1).
+std::string api_host_of(const std::string& registry) {
+  return registry == "docker.io" ? "registry-1.docker.io" : registry;
+}
+
+std::shared_ptr<const http::TlsConfig> own_tls(const std::string& registry,
+                                               const std::optional<std::string>& cert_dir,
+                                               bool verify, const Log& log) {
+  auto tls = std::make_shared<http::TlsConfig>(load_certificates(registry, cert_dir, log));
+  tls->verify = verify;
+  return tls;
+}
+
+std::string tls_hint(const http::Url& url, const http::TlsConfig& tls) {
+  const std::string host = authority(url);
+  const std::string cas = tls.ca_files.empty() ? "the system's CAs"
+                                               : "the system's CAs and " + join(tls.ca_files, ", ");
+  return "trusted are " + cas + "; put another CA into /etc/containers/certs.d/" + host +
+         "/ca.crt, or see --cert-dir and --tls-verify";
+}
+
+bool is_transport_failure(const Error& error) noexcept {
+  return error.kind() == ErrorKind::network || error.kind() == ErrorKind::tls;
+}
+
+}  // namespace
+
+Endpoint::Endpoint(const Environment& environment, std::string registry,
+                   const std::optional<std::string>& cert_dir, bool verify,
+                   std::shared_ptr<Warnings> warnings)
+    : environment_(environment),
+      registry_(std::move(registry)),
+      api_host_(api_host_of(registry_)),
+      verify_(verify),
+      warnings_(std::move(warnings)),
+      tls_(own_tls(registry_, cert_dir, verify, environment.log)),
+      gate_(environment_.timing) {
+  if (verify_) state_.scheme = "https";  // R1.4: never anything else
+}
+
+// ---- the scheme and the first question
+// -----------------------------------------------------------
+
+void Endpoint::settle_scheme(const std::stop_token& stop) {
+  if (!state().scheme) ping(stop);
+}
+
+bool Endpoint::is_open() const {
+  const std::lock_guard lock(mutex_);
+  return state_.opened;
+}
+
+std::optional<http::Response> Endpoint::open(const http::Request* question,
+                                             const std::stop_token& stop) {
+  std::optional<http::Response> answer;
+  if (is_open()) return answer;
+  opening_.run(0, stop, [&] {
+    if (is_open()) return true;
+    if (question == nullptr) {
+      ping(stop);
+      return true;
+    }
+    answer = send(*question, stop);
+    if (answer->status == 401) learn(*answer);
+    // A 503 has not answered the question: the next request may ask it again.
+    if (!http::is_retryable_status(answer->status)) {
+      const std::lock_guard lock(mutex_);
+      state_.opened = true;
+    }
+    return true;
+  });
+  return answer;
+}
+
+void Endpoint::ping(const std::stop_token& stop) {
+  pinging_.run(0, stop, [&] {
+    if (state().pinged) return true;
+    const Answer answer = with_retries(
+        environment_, gate_, [&] { return ping_once(stop); }, stop);
+    judge_ping(answer);
+    return true;
+  });
+}
+
+// The only place that may turn to http, and it carries no credentials (1.3, R1.5).
+Answer Endpoint::ping_once(const std::stop_token& stop) {
+  const auto known = state().scheme;
+  if (known) return ping_over(*known, stop);
+  std::string scheme = "https";
+  const auto answer = [&] {
+    try {
+      return ping_over(scheme, stop);
+    } catch (const Error& https) {
+      if (!is_transport_failure(https)) throw;
+      scheme = "http";
+      return with_context("not by https (" + https.message() + ") nor by http",
+                          [&] { return ping_over(scheme, stop); });
+    }
+  }();
+  const std::lock_guard lock(mutex_);
+  state_.scheme = scheme;
+  return answer;
+}
+
+Answer Endpoint::ping_over(std::string_view scheme, const std::stop_token& stop) {
+  const http::Url first = url_over(scheme, kPingPath);
+  http::Request request{.method = http::Method::get, .url = first};
+  for (int hops = 0;; ++hops) {
+    Answer answer{send(request, stop), request.url};
+    if (!is_redirect(answer.response.status) || hops == kMaxRedirects) return answer;
+    request.url = redirect_target(answer, is_local(first));
+  }
+}
+
+void Endpoint::judge_ping(const Answer& answer) {
+  const int status = answer.response.status;
+  const std::string content_type(answer.response.headers.get("Content-Type").value_or(""));
+  const bool page = status == 200 && is_html(answer.response.body, content_type);
+  if ((status != 200 && status != 401) || page) {
+    const Error said = error_from_response(answer.response, answer.url);
+    const bool refused = said.kind() == ErrorKind::denied || said.kind() == ErrorKind::server;
+    throw Error(refused ? said.kind() : ErrorKind::protocol, said.message())
+        .set_http_status(status)
+        .set_hint("this should be the answer of a registry to GET " + answer.url.redacted());
+  }
+  // Another origin may not say where this registry's credentials go (S5).
+  if (status == 401 && is_own(answer.url)) learn(answer.response);
+  const std::lock_guard lock(mutex_);
+  state_.pinged = true;
+  state_.opened = true;
+}
+
+bool Endpoint::learn(const http::Response& response) {
+  auto challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"));
+  if (challenges.empty()) return false;
+  const std::lock_guard lock(mutex_);
+  state_.challenges = std::move(challenges);
+  return true;
+}
+
+std::vector<Challenge> Endpoint::challenges() const { return state().challenges; }
+
+std::optional<Challenge> Endpoint::challenge() const {
+  const State known = state();
+  const Challenge* chosen = choose_challenge(known.challenges);
+  return chosen ? std::optional(*chosen) : std::nullopt;
+}
+
+Endpoint::State Endpoint::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+// ---- URLs
+// ----------------------------------------------------------------------------------------
+
+http::Url Endpoint::url_over(std::string_view scheme, std::string_view path) const {
+  return http::Url::parse(std::string(scheme) + "://" + api_host_ + std::string(path));
+}
+
+http::Url Endpoint::url(std::string_view path) const {
+  return url_over(state().scheme.value_or("https"), path);
+}
+
+bool Endpoint::is_own(const http::Url& url) const {
+  return url.origin() == this->url(kPingPath).origin();
+}
+
+// ---- sending
+// -------------------------------------------------------------------------------------
+
+http::Response Endpoint::send(http::Request request, const std::stop_token& stop) {
+  request.tls = tls_for(request.url);
+  const auto begun = std::chrono::steady_clock::now();
+  try {
+    http::Response response = environment_.http.send(request, stop);
+    log_exchange(request, std::to_string(response.status), begun);
+    pass_warnings_on(response, request.url);
+    return response;
+  } catch (Error& error) {
+    log_exchange(request, error.message(), begun);
+    if (error.kind() == ErrorKind::tls) error.set_hint(tls_hint(request.url, *request.tls));
+    throw;
+  }
+}
+
+void Endpoint::log_exchange(const http::Request& request, std::string_view outcome,
+                            std::chrono::steady_clock::time_point begun) const {
+  if (!environment_.log.enabled()) return;
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - begun);
+  environment_.log.debug(std::string(http::to_string(request.method)) + " " +
+                         request.url.redacted() + " → " + std::string(outcome) + " (" +
+                         std::to_string(elapsed.count()) + " ms)");
+}
+
+void Endpoint::pass_warnings_on(const http::Response& response, const http::Url& url) {
+  if (!is_own(url)) return;
+  for (const std::string_view value : response.headers.get_all("Warning")) {
+    if (const auto text = parse_warning(value)) warnings_->note(registry_ + " warns: " + *text);
+  }
+}
+
+// certs.d and --tls-verify are for the registry's host alone (1.4, 1.5); its client certificate for
+// its origin alone (S5). Another host has its own certs.d directory and its own registries.conf
+// entry.
+std::shared_ptr<const http::TlsConfig> Endpoint::tls_for(const http::Url& url) {
+  if (is_own(url)) return tls_;
+  const std::string key = url.origin().str();
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = foreign_tls_.find(key); it != foreign_tls_.end()) return it->second;
+  }
+  auto tls = load_foreign_tls(url);
+  const std::lock_guard lock(mutex_);
+  return foreign_tls_.emplace(key, std::move(tls)).first->second;
+}
+
+std::shared_ptr<const http::TlsConfig> Endpoint::load_foreign_tls(const http::Url& url) const {
+  const std::string host = authority(url);
+  auto tls =
+      std::make_shared<http::TlsConfig>(load_certificates(host, std::nullopt, environment_.log));
+  const RegistryEntry* entry = environment_.registries_conf.match_host(host);
+  tls->verify = entry == nullptr || !entry->insecure;
+  if (url.origin().host == url_over("https", kPingPath).origin().host) {  // another port of it
+    tls->verify = tls->verify && tls_->verify;
+    tls->ca_files.insert(tls->ca_files.end(), tls_->ca_files.begin(), tls_->ca_files.end());
+  }
+  return tls;
+}
+
+}  // namespace tug::registry

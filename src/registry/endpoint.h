@@ -1,0 +1,96 @@
+// One registry origin: the scheme that works, how far its TLS is trusted, what it asks for
+// (registry-protocol.md 1.2-1.5). It knows of no credentials, and sends none by itself.
+#ifndef TUG_REGISTRY_ENDPOINT_H_
+#define TUG_REGISTRY_ENDPOINT_H_
+
+#include "registry/challenge.h"
+#include "registry/host.h"
+#include "registry/retries.h"
+#include "registry/single_flight.h"
+#include "registry/warnings.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tug::registry {
+
+// Any thread.
+class Endpoint {
+ public:
+  // `verify`: whether TLS is verified, and http therefore out of the question. Throws as
+  // load_certificates().
+  Endpoint(const Environment& environment, std::string registry,
+           const std::optional<std::string>& cert_dir, bool verify,
+           std::shared_ptr<Warnings> warnings);
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  [[nodiscard]] const Environment& environment() const noexcept { return environment_; }
+  // "host[:port]" as the user wrote it.
+  [[nodiscard]] const std::string& registry() const noexcept { return registry_; }
+  [[nodiscard]] RateGate& gate() noexcept { return gate_; }
+  [[nodiscard]] Warnings& warnings() const noexcept { return *warnings_; }
+
+  // Pings if the scheme is not known yet. Afterwards url() may be called.
+  void settle_scheme(const std::stop_token& stop);
+  // `path` at this registry. Requires the scheme.
+  [[nodiscard]] http::Url url(std::string_view path) const;
+  [[nodiscard]] bool is_own(const http::Url& url) const;
+
+  [[nodiscard]] bool is_open() const;  // it is known whether the registry wants credentials
+  // Before the first request: learns whether the registry wants credentials. One thread asks, with
+  // `question` (a GET or HEAD without credentials, whose answer it gets back) or, for nullptr, by a
+  // ping; the others wait. nullopt: no need to ask, or another thread did.
+  std::optional<http::Response> open(const http::Request* question, const std::stop_token& stop);
+  // GET /v2/, once per process: for a 401 that came without challenges (R1.1).
+  void ping(const std::stop_token& stop);
+
+  // The challenges of a 401 of this registry replace those known. False when it has none.
+  bool learn(const http::Response& response);
+  [[nodiscard]] std::vector<Challenge> challenges() const;
+  [[nodiscard]] std::optional<Challenge> challenge() const;  // the chosen one (R3.3)
+
+  // One exchange with this registry or a place that it named: TLS settings, debug line, warnings.
+  http::Response send(http::Request request, const std::stop_token& stop);
+
+ private:
+  struct State {
+    std::optional<std::string> scheme;
+    bool opened = false;
+    bool pinged = false;
+    std::vector<Challenge> challenges;
+  };
+  std::shared_ptr<const http::TlsConfig> tls_for(const http::Url& url);
+  std::shared_ptr<const http::TlsConfig> load_foreign_tls(const http::Url& url) const;
+  Answer ping_once(const std::stop_token& stop);
+  Answer ping_over(std::string_view scheme, const std::stop_token& stop);
+  void judge_ping(const Answer& answer);
+  [[nodiscard]] http::Url url_over(std::string_view scheme, std::string_view path) const;
+  [[nodiscard]] State state() const;
+  void log_exchange(const http::Request& request, std::string_view outcome,
+                    std::chrono::steady_clock::time_point begun) const;
+  void pass_warnings_on(const http::Response& response, const http::Url& url);
+
+  const Environment environment_;
+  const std::string registry_;
+  const std::string api_host_;
+  const bool verify_;
+  const std::shared_ptr<Warnings> warnings_;
+  const std::shared_ptr<const http::TlsConfig> tls_;
+  RateGate gate_;
+  SingleFlight<int, bool> opening_;
+  SingleFlight<int, bool> pinging_;
+  mutable std::mutex mutex_;
+  State state_;
+  std::map<std::string, std::shared_ptr<const http::TlsConfig>> foreign_tls_;
+};
+
+}  // namespace tug::registry
+
+#endif  // TUG_REGISTRY_ENDPOINT_H_

@@ -1,0 +1,457 @@
+#include "registry/repository.h"
+
+#include "base/strings.h"
+#include "http/retry.h"
+#include "oci/json.h"
+#include "registry/attempts.h"
+#include "registry/error_body.h"
+#include "registry/link.h"
+#include "registry/retries.h"
+#include "registry/token.h"
+#include "registry/upload.h"
+#include "registry/write.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+namespace tug::registry {
+namespace {
+
+constexpr std::size_t kMaxTagPage = 32 * 1024 * 1024;  // some registries ignore n= and send all
+constexpr std::size_t kMaxTags = 1'000'000;
+constexpr int kMaxPages = 10'000;
+constexpr int kReferrerRounds = 3;  // 6.7
+
+// All that a reader of manifests may be given; without it, registries fall back to schema 1.
+http::Headers accept_manifests() {
+  http::Headers headers;
+  headers.add("Accept", fmt::format("{}, {}, {}, {}, {};q=0.5, {};q=0.5", media_type::kOciManifest,
+                                    media_type::kOciIndex, media_type::kDockerManifest,
+                                    media_type::kDockerManifestList,
+                                    media_type::kDockerSchema1Signed, media_type::kDockerSchema1));
+  return headers;
+}
+
+std::string media_type_of(const http::Response& response) {
+  const std::string_view value = response.headers.get("Content-Type").value_or("");
+  return std::string(trim(value.substr(0, value.find(';'))));
+}
+
+bool is_success(int status) noexcept { return status >= 200 && status <= 299; }
+
+// A bad gateway's kind of error: another thing than a "no".
+bool is_refusal(int status) noexcept {
+  return status >= 400 && status <= 499 && !http::is_retryable_status(status);
+}
+
+// Says of a 2xx whether it alone proves that a registry stored the manifest: a captive portal
+// answers everything with 200, and a proxy with an HTML page (6.4).
+bool is_proof(const http::Response& response) {
+  if (response.status != 201) return false;
+  if (is_html(response.body, response.headers.get("Content-Type").value_or(""))) return false;
+  return response.headers.get("Location") || response.headers.get("Docker-Content-Digest") ||
+         response.headers.get("Docker-Distribution-Api-Version");
+}
+
+bool says_missing(const Error& error, const Descriptor& manifest) {
+  return error.has_registry_code("MANIFEST_BLOB_UNKNOWN") ||
+         error.has_registry_code("BLOB_UNKNOWN") ||
+         (media_type::is_index(manifest.media_type) && error.has_registry_code("MANIFEST_UNKNOWN"));
+}
+
+bool says_immutable(const Error& error, int status, std::string_view body) {
+  if (status != 400 && status != 403 && status != 409 && status != 412) return false;
+  const std::string text = to_lower(body);
+  return error.has_registry_code("TAG_INVALID") || text.find("immutable") != std::string::npos ||
+         text.find("already exists") != std::string::npos;
+}
+
+// Those digests of the error body that our manifest names: a stranger's text decides nothing else.
+std::vector<Digest> missing_digests(std::string_view body, const std::string& manifest) {
+  std::vector<Digest> digests = digests_in_error_body(body);
+  std::erase_if(digests, [&](const Digest& digest) {
+    return manifest.find(digest.str()) == std::string::npos;
+  });
+  return digests;
+}
+
+void add_tags(const Answer& answer, std::vector<std::string>& tags) {
+  Json::Limits limits;
+  limits.max_bytes = kMaxTagPage;
+  const Json page = with_context("the tag list of " + authority(answer.url), [&] {
+    try {
+      return Json::parse(answer.response.body, limits);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::protocol, error.message());
+    }
+  });
+  const Json* list = page.find("tags");
+  const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
+  if (items == nullptr) return;  // null: an empty repository
+  for (const Json& item : *items) {
+    const std::string* tag = item.as_string();
+    if (tag == nullptr || tags.size() == kMaxTags)
+      throw Error(ErrorKind::protocol, authority(answer.url) + " sent an unusable list of tags");
+    tags.push_back(*tag);
+  }
+}
+
+std::optional<std::string> next_page(const http::Response& response) {
+  for (const std::string_view header : response.headers.get_all("Link")) {
+    if (auto next = next_link(header)) return next;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// What the uploads to this repository share.
+struct Repository::Uploads {
+  explicit Uploads(const UploadTuning& sizes) : tuning(sizes) {}
+  const UploadTuning tuning;
+  UploadHabits habits;
+
+  // Sessions that refused mounts opened (5.3).
+  void keep(const Digest& digest, UploadSession session) {
+    const std::lock_guard lock(mutex_);
+    sessions_.insert_or_assign(digest, std::move(session));
+  }
+  std::optional<UploadSession> take(const Digest& digest) {
+    const std::lock_guard lock(mutex_);
+    auto node = sessions_.extract(digest);
+    return node ? std::optional(std::move(node.mapped())) : std::nullopt;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Digest, UploadSession> sessions_;
+};
+
+Repository::Repository(Host& host, RegistryReference name, bool writable, UploadTuning tuning)
+    : host_(host),
+      name_(std::move(name)),
+      scopes_{repository_scope(name_.repository(), writable ? "pull,push" : "pull")},
+      uploads_(std::make_unique<Uploads>(tuning)) {}
+Repository::~Repository() = default;
+
+std::string Repository::path(std::string_view rest) const {
+  return fmt::format("/v2/{}/{}", name_.repository(), rest);
+}
+
+Call Repository::read_call(std::string_view rest) const {
+  Call call;
+  call.path = path(rest);
+  call.scopes = scopes_;
+  return call;
+}
+
+// A GET with its whole body: one that breaks off is asked for again.
+Answer Repository::read_all(const Call& call, const std::stop_token& stop) {
+  Attempts attempts(host_.environment(), stop);
+  for (;;) {
+    Answer answer = host_.call(call, stop);
+    if (!answer.response.truncated || !is_success(answer.response.status)) return answer;
+    if (answer.response.body.size() >= call.max_response_bytes)
+      throw Error(ErrorKind::protocol, fmt::format("{} sent more than {}", authority(answer.url),
+                                                   human_bytes(call.max_response_bytes)));
+    attempts.failed(Error(ErrorKind::network, authority(answer.url) + " broke off its answer"), {});
+  }
+}
+
+// --- reading manifests ---------------------------------------------------------------------------
+
+std::optional<Descriptor> Repository::head_manifest(const std::string& identifier,
+                                                    const std::stop_token& stop) {
+  return look_up_manifest(identifier, true, stop);
+}
+
+std::optional<Descriptor> Repository::look_up_manifest(const std::string& identifier, bool retry,
+                                                       const std::stop_token& stop) {
+  Call call = read_call("manifests/" + identifier);
+  call.method = http::Method::head;
+  call.headers = accept_manifests();
+  call.retry = retry;
+  const Answer answer = host_.call(call, stop);
+  const http::Response& response = answer.response;
+  if (is_refusal(response.status)) return std::nullopt;
+  if (response.status != 200) throw host_.failure(answer, scopes_);
+  const auto told =
+      Digest::try_parse(trim(response.headers.get("Docker-Content-Digest").value_or("")));
+  if (told) {
+    const auto length = parse_uint(trim(response.headers.get("Content-Length").value_or("")));
+    return Descriptor{media_type_of(response), *told, length.value_or(0), {}, {}, {}, {}};
+  }
+  // ECR does not tell the digest.
+  const Answer whole = fetch_manifest(identifier, stop);
+  if (whole.response.status != 200) return std::nullopt;
+  return Descriptor{media_type_of(whole.response),
+                    Digest::of(whole.response.body),
+                    whole.response.body.size(),
+                    {},
+                    {},
+                    {},
+                    {}};
+}
+
+Answer Repository::fetch_manifest(const std::string& identifier, const std::stop_token& stop) {
+  Call call = read_call("manifests/" + identifier);
+  call.headers = accept_manifests();
+  call.max_response_bytes = kMaxManifestBytes;
+  return read_all(call, stop);
+}
+
+RawManifest Repository::get_manifest(const std::string& identifier, const std::stop_token& stop) {
+  const Answer answer = fetch_manifest(identifier, stop);
+  const http::Response& response = answer.response;
+  if (response.status != 200)
+    throw host_.failure(answer, scopes_)
+        .add_context("reading manifest " + identifier + " in " + name_.name());
+  const auto wanted = Digest::try_parse(identifier);
+  if (wanted && Digest::of(wanted->algorithm(), response.body) != *wanted)
+    throw Error(ErrorKind::integrity, fmt::format("{} sent other bytes for manifest {} of {}",
+                                                  authority(answer.url), identifier, name_.name()));
+  return {response.body, media_type_of(response)};
+}
+
+// --- putting manifests ---------------------------------------------------------------------------
+
+void Repository::put_manifest(const std::string& identifier, const Descriptor& descriptor,
+                              const std::string& bytes, const std::stop_token& stop) {
+  const auto context = [&] {
+    return fmt::format(
+        "pushing manifest {} to {}", descriptor.digest.str(),
+        identifier == descriptor.digest.str() ? name_.name() : name_.name() + ":" + identifier);
+  };
+  with_context(context, [&] {
+    if (bytes.size() > kMaxManifestBytes)
+      throw Error(ErrorKind::limit,
+                  fmt::format("it has {}, and no registry takes more than {}",
+                              human_bytes(bytes.size()), human_bytes(kMaxManifestBytes)));
+    const auto answer = store_manifest(identifier, descriptor, bytes, stop);
+    const auto referrer = referrer_of(bytes, descriptor);
+    if (!referrer || (answer && answer->response.headers.get("OCI-Subject"))) return;
+    // Without an answer nobody said OCI-Subject, though the registry may know the word.
+    if (!answer && has_referrers_api(referrer->subject, stop)) return;
+    list_referrer(*referrer, stop);
+  });
+}
+
+// The answer that stored it; nullopt when it was found to be stored though no answer said so.
+std::optional<Answer> Repository::store_manifest(const std::string& identifier,
+                                                 const Descriptor& descriptor,
+                                                 const std::string& bytes,
+                                                 const std::stop_token& stop) {
+  Call call = read_call("manifests/" + identifier);
+  call.method = http::Method::put;
+  call.headers.add("Content-Type", descriptor.media_type);
+  call.small_body = bytes;
+  call.retry = false;  // before it is sent again, the tag is looked at
+  Attempts attempts(host_.environment(), stop);
+  for (;;) {
+    std::optional<Error> failure;
+    std::optional<std::chrono::milliseconds> wait;
+    try {
+      Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);
+      const http::Response& response = answer.response;
+      if (is_success(response.status)) {
+        check_stored(answer, identifier, descriptor.digest, stop);
+        return answer;
+      }
+      failure = host_.failure(answer, scopes_);
+      wait = retry_after(response);
+      if (is_refusal(response.status) && says_missing(*failure, descriptor))
+        throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
+      const bool immutable = says_immutable(*failure, response.status, response.body);
+      const bool perhaps_stored = response.status >= 500 || immutable;
+      if (perhaps_stored && names(identifier, descriptor.digest, stop)) return std::nullopt;
+      if (!http::is_retryable_status(response.status)) throw *failure;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::network || !error.retryable()) throw;
+      if (names(identifier, descriptor.digest, stop)) return std::nullopt;
+      failure = error;
+    }
+    attempts.failed(*failure, wait);
+  }
+}
+
+// What counts as success (6.4). Throws Error(integrity) or Error(protocol) when it does not.
+void Repository::check_stored(const Answer& answer, const std::string& identifier,
+                              const Digest& digest, const std::stop_token& stop) {
+  if (contradicts(answer.response, digest))
+    throw Error(ErrorKind::integrity,
+                fmt::format("{} stored it as {}", authority(answer.url),
+                            printable(*answer.response.headers.get("Docker-Content-Digest"), 100)))
+        .set_http_status(answer.response.status);
+  if (is_proof(answer.response)) return;
+  for (const auto pause : poll_pauses(host_.environment().retry)) {
+    sleep(host_.environment().timing, pause, stop);
+    if (names(identifier, digest, stop)) return;
+  }
+  throw Error(ErrorKind::protocol,
+              fmt::format("{} answered {}, but it is not there afterwards", authority(answer.url),
+                          status_text(answer.response.status)))
+      .set_http_status(answer.response.status);
+}
+
+// Whether the registry has `digest` under `identifier` now. Trouble in finding out is a no.
+bool Repository::names(const std::string& identifier, const Digest& digest,
+                       const std::stop_token& stop) {
+  try {
+    const auto found = look_up_manifest(identifier, false, stop);
+    return found && found->digest == digest;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::auth) throw;
+    return false;
+  }
+}
+
+bool Repository::has_referrers_api(const Digest& subject, const std::stop_token& stop) {
+  const Answer answer = host_.call(read_call("referrers/" + subject.str()), stop);
+  return answer.response.status == 200 && media_type_of(answer.response) == media_type::kOciIndex;
+}
+
+// Adds to the referrers tag, which is read again when somebody else was faster.
+void Repository::list_referrer(const Referrer& referrer, const std::stop_token& stop) {
+  const std::string tag = referrers_tag(referrer.subject);
+  const auto context = "listing it among the referrers of " + referrer.subject.str();
+  with_context(context, [&] {
+    for (int round = 1;; ++round) {
+      const Answer existing = fetch_manifest(tag, stop);
+      if (existing.response.status != 200 && existing.response.status != 404)
+        throw host_.failure(existing, scopes_);
+      const bool is_new = existing.response.status == 404;
+      const auto index = with_referrer(is_new ? "" : existing.response.body, referrer.descriptor);
+      if (!index) return;
+      Call call = read_call("manifests/" + tag);
+      call.method = http::Method::put;
+      call.headers.add("Content-Type", std::string(media_type::kOciIndex));
+      const auto etag = existing.response.headers.get("ETag");
+      if (!is_new && etag) call.headers.add("If-Match", std::string(*etag));
+      call.small_body = *index;
+      const Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);
+      if (is_success(answer.response.status))
+        return check_stored(answer, tag, Digest::of(*index), stop);
+      if (answer.response.status != 412 || round == kReferrerRounds)
+        throw host_.failure(answer, scopes_);
+    }
+  });
+}
+
+// --- blobs ---------------------------------------------------------------------------------------
+
+bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {
+  const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+  return blob_exists(target, descriptor, true, stop);
+}
+
+std::optional<std::uint64_t> Repository::blob_size(const Digest& digest,
+                                                   const std::stop_token& stop) {
+  Call call = read_call("blobs/" + digest.str());
+  call.method = http::Method::head;
+  try {
+    const Answer answer = host_.call(call, stop);
+    if (answer.response.status != 200 || contradicts(answer.response, digest)) return std::nullopt;
+    return parse_uint(trim(answer.response.headers.get("Content-Length").value_or("")));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::server || error.kind() == ErrorKind::rate_limited)
+      return std::nullopt;
+    throw;
+  }
+}
+
+std::string Repository::get_blob(const Descriptor& descriptor, std::size_t max_bytes,
+                                 const std::stop_token& stop) {
+  const auto context = fmt::format("reading blob {} of {}", descriptor.digest.str(), name_.name());
+  return with_context(context, [&] {
+    if (descriptor.size > max_bytes)
+      throw Error(ErrorKind::limit,
+                  fmt::format("it has {}, more than the {} that are read",
+                              human_bytes(descriptor.size), human_bytes(max_bytes)));
+    Call call = read_call("blobs/" + descriptor.digest.str());
+    call.max_response_bytes = max_bytes;
+    Answer answer = read_all(call, stop);
+    if (answer.response.status != 200) throw host_.failure(answer, scopes_);
+    std::string bytes = std::move(answer.response.body);
+    if (bytes.size() != descriptor.size ||
+        Digest::of(descriptor.digest.algorithm(), bytes) != descriptor.digest)
+      throw Error(ErrorKind::integrity,
+                  fmt::format("{} sent {} other bytes", authority(answer.url), bytes.size()));
+    return bytes;
+  });
+}
+
+// Never fails a push: whatever goes wrong, there is still the plain upload.
+bool Repository::mount_blob(const Descriptor& descriptor, const std::string& from_repository,
+                            const std::stop_token& stop) {
+  Call call;
+  call.method = http::Method::post;
+  // Both parameters, always: Quay answers 400 to `mount` alone.
+  call.path =
+      path(fmt::format("blobs/uploads/?mount={}&from={}", percent_encode(descriptor.digest.str()),
+                       percent_encode(from_repository)));
+  call.scopes = scopes_;
+  call.scopes.push_back(repository_scope(from_repository, "pull"));
+  call.retry = false;
+  try {
+    const Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);
+    if (answer.response.status == 201) return !contradicts(answer.response, descriptor.digest);
+    if (answer.response.status == 202)
+      uploads_->keep(descriptor.digest, session_from(host_, answer));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    host_.environment().log.debug(fmt::format("mount of {} from {}: {}", descriptor.digest.str(),
+                                              from_repository, error.what()));
+  }
+  return false;
+}
+
+std::uint64_t Repository::put_blob(const Blob& blob, const SentCallback& sent,
+                                   const std::stop_token& stop) {
+  const auto context =
+      fmt::format("uploading blob {} to {}", blob.descriptor.digest.str(), name_.name());
+  return with_context(context, [&] {
+    BlobContent content(blob);
+    const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+    Upload upload(target, content, sent, stop);
+    if (auto session = uploads_->take(blob.descriptor.digest)) upload.adopt(std::move(*session));
+    upload.run();
+    return upload.bytes_sent();
+  });
+}
+
+Descriptor Repository::put_stream(const StreamedBlob& blob, const SentCallback& sent,
+                                  const std::stop_token& stop) {
+  return with_context("uploading a layer to " + name_.name(), [&] {
+    StreamContent content(blob);
+    const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+    return Upload(target, content, sent, stop).run();
+  });
+}
+
+// --- tags ----------------------------------------------------------------------------------------
+
+std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
+  std::vector<std::string> tags;
+  std::set<std::string> seen;
+  Call call = read_call("tags/list?n=1000");
+  call.max_response_bytes = kMaxTagPage;
+  return with_context("listing the tags of " + name_.name(), [&] {
+    for (;;) {
+      const Answer answer = read_all(call, stop);
+      if (answer.response.status != 200) throw host_.failure(answer, scopes_);
+      add_tags(answer, tags);
+      const auto next = next_page(answer.response);
+      if (!next) return std::move(tags);
+      call.url = host_.resolve_location(answer.url, *next);
+      if (!seen.insert(call.url->str()).second || seen.size() > kMaxPages)
+        throw Error(ErrorKind::protocol, authority(answer.url) + " sends pages without an end");
+    }
+  });
+}
+
+}  // namespace tug::registry

@@ -1,0 +1,190 @@
+#include "registry/upload_session.h"
+
+#include "base/strings.h"
+#include "registry/error_body.h"
+#include "registry/write.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <thread>
+#include <utility>
+
+namespace tug::registry {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kCancelLimit{5'000};             // 5.15
+constexpr milliseconds kCancelLimitWhenStopped{3'000};  // F88
+
+// A stop_token that fires when `limit` is over: for the last word to a server that may be dead.
+class Deadline {
+ public:
+  explicit Deadline(milliseconds limit)
+      : thread_([this, limit](const std::stop_token& done) {
+          std::mutex mutex;
+          std::unique_lock lock(mutex);
+          std::condition_variable_any().wait_for(lock, done, limit, [] { return false; });
+          source_.request_stop();
+        }) {}
+  [[nodiscard]] std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::jthread thread_;
+};
+
+// The value of the query's key `digest` as it stands there, undecoded.
+std::optional<std::string_view> digest_in_query(const http::Url& url) {
+  if (!url.query()) return std::nullopt;
+  for (const std::string_view item : split(*url.query(), '&')) {
+    if (item.starts_with("digest=")) return item.substr(7);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+UploadHabits::Values UploadHabits::get() const {
+  const std::lock_guard lock(mutex_);
+  return values_;
+}
+
+void UploadHabits::learn(const std::function<void(Values&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(values_);
+}
+
+bool blob_exists(const UploadTarget& target, const Descriptor& descriptor, bool retry,
+                 const std::stop_token& stop) {
+  Call call;
+  call.method = http::Method::head;
+  call.path = fmt::format("/v2/{}/blobs/{}", target.name.repository(), descriptor.digest.str());
+  call.scopes = target.scopes;
+  call.retry = retry;
+  try {
+    const Answer answer = target.host.call(call, stop);
+    const int status = answer.response.status;
+    if (status == 200) {
+      const auto length = answer.response.headers.get("Content-Length");
+      const bool size_differs = length && parse_uint(trim(*length)) != descriptor.size;
+      return !size_differs && !contradicts(answer.response, descriptor.digest);
+    }
+    // Storage whose URLs are signed for GET refuses HEAD: the redirect itself says that it is
+    // there.
+    const bool redirected = answer.url.path() != call.path;
+    return redirected && (status == 403 || status == 405);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::server || error.kind() == ErrorKind::rate_limited) return false;
+    throw;
+  }
+}
+
+bool contradicts(const http::Response& response, const Digest& digest) {
+  const auto header = response.headers.get("Docker-Content-Digest");
+  const auto told = header ? Digest::try_parse(trim(*header)) : std::nullopt;
+  return told && told->algorithm() == digest.algorithm() && *told != digest;
+}
+
+Error unexpected_success(const Answer& answer, std::string_view request) {
+  return Error(ErrorKind::protocol, fmt::format("{} answered {} with {}", authority(answer.url),
+                                                request, status_text(answer.response.status)))
+      .set_http_status(answer.response.status);
+}
+
+UploadSession session_from(Host& host, const Answer& answer) {
+  const auto locations = answer.response.headers.get_all("Location");
+  if (locations.empty() || locations.front().empty())
+    throw Error(ErrorKind::protocol,
+                authority(answer.url) + " opened an upload session without a Location");
+  for (const std::string_view other : locations) {
+    if (other != locations.front())
+      throw Error(ErrorKind::protocol, authority(answer.url) + " sent two different Locations");
+  }
+  UploadSession session{host.resolve_location(answer.url, locations.front()), {}, {}, false};
+  if (const auto min = answer.response.headers.get("OCI-Chunk-Min-Length"))
+    session.min_chunk = std::string(*min);
+  if (const auto max = answer.response.headers.get("OCI-Chunk-Max-Length"))
+    session.max_chunk = std::string(*max);
+  return session;
+}
+
+UploadSession open_session(const UploadTarget& target, const std::optional<Digest>& digest,
+                           const std::stop_token& stop) {
+  Call call;
+  call.method = http::Method::post;
+  call.path = fmt::format("/v2/{}/blobs/uploads/", target.name.repository());
+  if (digest && digest->algorithm() == DigestAlgorithm::sha512)
+    call.path += "?digest-algorithm=sha512";
+  call.scopes = target.scopes;
+  const Answer answer = [&] {
+    try {
+      return call_write(target.host, std::move(call), RedirectTo::same_origin, nullptr, stop);
+    } catch (Error& error) {
+      // ECR closes the connection instead of answering (containers-roadmap#1970).
+      if (error.kind() == ErrorKind::network)
+        error.set_hint("some registries just hang up when the repository does not exist");
+      throw;
+    }
+  }();
+  const int status = answer.response.status;
+  if (status == 202) return session_from(target.host, answer);
+  if (status >= 200 && status <= 299) throw unexpected_success(answer, "POST of an upload session");
+  Error error = target.host.failure(answer, target.scopes);
+  if (status == 404)
+    error.set_hint("the repository or its project does not exist, or you may not see it");
+  throw error;
+}
+
+// The newest Location is the one to use: GCR's are single-use, distribution's carry the offset. ECR
+// sends none with PATCH (buildah#2234).
+void keep_location(const UploadTarget& target, UploadSession& session, const Answer& answer) {
+  if (!answer.response.headers.get("Location")) return;
+  session.url = session_from(target.host, answer).url;
+}
+
+StoredRange ask_session(const UploadTarget& target, UploadSession& session,
+                        const std::stop_token& stop) {
+  Call call;
+  call.url = session.url;
+  call.scopes = target.scopes;
+  call.retry = false;
+  try {
+    const Answer answer = target.host.call(call, stop);
+    const int status = answer.response.status;
+    session.gone = status == 400 || status == 404;  // olareg says 400
+    if (status < 200 || status > 299) return {};
+    keep_location(target, session, answer);
+    return parse_range(answer.response.headers.get("Range"));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    target.host.environment().log.debug(error.what());
+    return {};
+  }
+}
+
+void cancel_session(const UploadTarget& target, const UploadSession& session,
+                    const std::stop_token& stop) noexcept {
+  if (session.gone) return;
+  try {
+    const Deadline deadline(stop.stop_requested() ? kCancelLimitWhenStopped : kCancelLimit);
+    Call call;
+    call.method = http::Method::del;
+    call.url = session.url;
+    call.scopes = target.scopes;
+    call.retry = false;
+    target.host.call(call, deadline.token());
+  } catch (const std::exception& error) {
+    target.host.environment().log.debug(error.what());
+  }
+}
+
+http::Url commit_url(const UploadSession& session, const Digest& digest) {
+  const auto present = digest_in_query(session.url);
+  if (!present) return session.url.with_query("digest", digest.str());
+  if (*present == digest.str() || *present == percent_encode(digest.str())) return session.url;
+  throw Error(ErrorKind::protocol, "the upload session's Location carries another digest");
+}
+
+}  // namespace tug::registry

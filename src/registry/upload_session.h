@@ -1,0 +1,92 @@
+// What an upload says to the registry besides the bytes (registry-protocol.md 5.1-5.4, 5.15): the
+// existence check, and the session's opening, state and end.
+#ifndef TUG_REGISTRY_UPLOAD_SESSION_H_
+#define TUG_REGISTRY_UPLOAD_SESSION_H_
+
+#include "registry/host.h"
+#include "registry/upload_rules.h"
+
+#include <tug/descriptor.h>
+#include <tug/digest.h>
+#include <tug/error.h>
+#include <tug/reference.h>
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tug::registry {
+
+// What the uploads to one repository have taught: the next blob starts with it. Any thread.
+class UploadHabits {
+ public:
+  struct Values {
+    bool patch_refused = false;
+    bool put_refused = false;
+    bool length_needed = false;
+    std::optional<std::uint64_t> largest_body;  // a single request of more was too large
+  };
+  [[nodiscard]] Values get() const;
+  void learn(const std::function<void(Values&)>& change);
+
+ private:
+  mutable std::mutex mutex_;
+  Values values_;
+};
+
+// Where blobs go. References must outlive it.
+struct UploadTarget {
+  Host& host;
+  const RegistryReference& name;
+  const std::vector<std::string>& scopes;
+  const UploadTuning& tuning;
+  UploadHabits& habits;
+};
+
+// HEAD …/blobs/<digest>, by the rules of 5.2. `retry`: 429, 5xx and network failures by the
+// policy; in the end 429 and 5xx mean "not there", for POST decides.
+bool blob_exists(const UploadTarget& target, const Descriptor& descriptor, bool retry,
+                 const std::stop_token& stop);
+
+// Whether Docker-Content-Digest names other content than `digest`; one that is absent, unreadable
+// or of another algorithm does not (5.12).
+bool contradicts(const http::Response& response, const Digest& digest);
+
+// A 2xx that means nothing at this place: Error(protocol) "HOST answered REQUEST with 200 OK".
+Error unexpected_success(const Answer& answer, std::string_view request);
+
+// An upload session: the newest Location, and what the registry said about chunks.
+struct UploadSession {
+  http::Url url;
+  std::optional<std::string> min_chunk;  // OCI-Chunk-Min-Length and -Max-Length as sent
+  std::optional<std::string> max_chunk;
+  bool gone = false;  // the registry does not know it any more
+};
+
+// The session that a 202 opens. Throws Error(protocol): no Location, two of them, an unusable one.
+UploadSession session_from(Host& host, const Answer& answer);
+// POST …/blobs/uploads/. `digest` where it is known. Throws Error: not_found, denied, …
+UploadSession open_session(const UploadTarget& target, const std::optional<Digest>& digest,
+                           const std::stop_token& stop);
+
+// Takes over the Location of an answer, if it has one.
+void keep_location(const UploadTarget& target, UploadSession& session, const Answer& answer);
+
+// GET: how much the session has; unknown when it does not say, or is gone.
+StoredRange ask_session(const UploadTarget& target, UploadSession& session,
+                        const std::stop_token& stop);
+
+// DELETE, best effort, within seconds even if `stop` was requested already.
+void cancel_session(const UploadTarget& target, const UploadSession& session,
+                    const std::stop_token& stop) noexcept;
+
+// The session's URL with digest= appended. Throws Error(protocol): it carries another one.
+http::Url commit_url(const UploadSession& session, const Digest& digest);
+
+}  // namespace tug::registry
+
+#endif  // TUG_REGISTRY_UPLOAD_SESSION_H_
