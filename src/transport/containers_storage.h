@@ -1,0 +1,30 @@
+// The containers-storage: transport, as a source: images of the local store of podman, buildah and
+// CRI-O, read without any of their code and without disturbing them (containers-storage-format.md).
+//
+// The records are a snapshot, taken when the source is opened; the store is not locked afterwards.
+// Layers come as uncompressed tars (Form::layer_tar), made from the store's files while they are
+// read, and always checked against their diff ID.
+#ifndef TUG_TRANSPORT_CONTAINERS_STORAGE_H_
+#define TUG_TRANSPORT_CONTAINERS_STORAGE_H_
+
+#include "transport/storage_conf.h"
+#include "transport/storage_reference.h"
+
+#include <tug/transport.h>
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+namespace tug {
+
+// Throws Error(not_found) "does not resolve to an image ID", Error(usage) for a reference,
+// configuration or driver that is not accepted, Error(local) for what cannot be read,
+// Error(integrity) for a broken store.
+std::unique_ptr<ImageSource> open_containers_storage(
+    const StorageReference& reference, const StorageEnvironment& environment,
+    const std::function<void(std::string_view)>& note);
+
+}  // namespace tug
+
+#endif  // TUG_TRANSPORT_CONTAINERS_STORAGE_H_

@@ -1,0 +1,187 @@
+#include "transport/docker.h"
+
+#include "base/strings.h"
+#include "registry/repository.h"
+#include "stream/file_source.h"
+
+#include <tug/error.h>
+#include <tug/manifest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tug {
+namespace {
+
+// Configs are read whole; containers/image reads no more of one either.
+constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
+
+// Looking at what a destination has already only saves work: what it does not have, will not show,
+// or has in a broken form is as good as absent. Everything else (the network, credentials) would
+// fail the push as well, so it flies.
+bool means_absent(const Error& error) {
+  switch (error.kind()) {
+    case ErrorKind::not_found:
+    case ErrorKind::denied:
+    case ErrorKind::protocol:
+    case ErrorKind::integrity:
+    case ErrorKind::limit:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <typename Work>
+auto nullopt_if_absent(Work&& work) -> std::optional<decltype(work())> {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (!means_absent(error)) throw;
+    return std::nullopt;
+  }
+}
+
+class RegistrySource final : public ImageSource {
+ public:
+  RegistrySource(registry::Host& host, const RegistryReference& reference, std::stop_token stop)
+      : reference_(reference),
+        repository_(host, reference.without_identifier(), /*writable=*/false),
+        stop_(std::move(stop)) {}
+
+  [[nodiscard]] std::string describe() const override { return "docker://" + reference_.str(); }
+  [[nodiscard]] std::optional<RegistryReference> repository() const override {
+    return reference_.without_identifier();
+  }
+
+  [[nodiscard]] RawManifest manifest(std::stop_token stop) override {
+    return repository_.get_manifest(reference_.identifier(), stop);
+  }
+
+  [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token stop) override {
+    RawManifest manifest = repository_.get_manifest(descriptor.digest.str(), stop);
+    if (manifest.bytes.size() != descriptor.size) {
+      throw Error(ErrorKind::integrity,
+                  "manifest " + descriptor.digest.str() + " at " + reference_.name() + " has " +
+                      std::to_string(manifest.bytes.size()) + " bytes, but its descriptor says " +
+                      std::to_string(descriptor.size));
+    }
+    return manifest;
+  }
+
+  // Layers are named, so that a plan can be made of them; streaming them from a registry is not
+  // there yet.
+  [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
+    std::vector<Blob> layers;
+    for (const Descriptor& layer : manifest.layers()) {
+      layers.push_back(exact_blob(layer, [](std::uint64_t) -> std::unique_ptr<ByteSource> {
+        throw Error(ErrorKind::usage,
+                    "copying layers out of a registry is not supported by this version of tug");
+      }));
+    }
+    return layers;
+  }
+
+  [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
+    return exact_blob(descriptor, [this, descriptor](std::uint64_t offset) {
+      return memory_source(repository_.get_blob(descriptor, kMaxSmallBlobBytes, stop_), offset);
+    });
+  }
+
+ private:
+  static Blob exact_blob(const Descriptor& descriptor,
+                         std::function<std::unique_ptr<ByteSource>(std::uint64_t)> open) {
+    return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
+  }
+
+  const RegistryReference reference_;
+  registry::Repository repository_;
+  const std::stop_token stop_;
+};
+
+class RegistryDestination final : public ImageDestination {
+ public:
+  RegistryDestination(registry::Host& host, const RegistryReference& reference)
+      : reference_(reference),
+        repository_(host, reference.without_identifier(), /*writable=*/true) {}
+
+  [[nodiscard]] std::string describe() const override { return "docker://" + reference_.str(); }
+  // With its tag or digest: a destination by digest takes that manifest only, which the copy checks
+  // before it sends anything.
+  [[nodiscard]] std::optional<RegistryReference> repository() const override { return reference_; }
+  [[nodiscard]] std::optional<std::string> tag() const override { return reference_.tag(); }
+
+  [[nodiscard]] std::optional<Descriptor> existing(std::stop_token stop) override {
+    return repository_.head_manifest(reference_.identifier(), stop);
+  }
+  [[nodiscard]] std::optional<RawManifest> existing_manifest(std::stop_token stop) override {
+    return nullopt_if_absent(
+        [&] { return repository_.get_manifest(reference_.identifier(), stop); });
+  }
+  [[nodiscard]] std::optional<std::string> read_small_blob(const Descriptor& descriptor,
+                                                           std::stop_token stop) override {
+    return nullopt_if_absent(
+        [&] { return repository_.get_blob(descriptor, kMaxSmallBlobBytes, stop); });
+  }
+
+  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token stop) override {
+    return repository_.has_blob(descriptor, stop);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
+                                                       std::stop_token stop) override {
+    return repository_.blob_size(digest, stop);
+  }
+  [[nodiscard]] bool has_manifest(const Descriptor& descriptor, std::stop_token stop) override {
+    const std::optional<Descriptor> found =
+        repository_.head_manifest(descriptor.digest.str(), stop);
+    // A size of 0 means that the registry told none.
+    return found && found->digest == descriptor.digest &&
+           (found->size == 0 || found->size == descriptor.size);
+  }
+  // Only a sibling can lend its blobs (5.3): another repository of the same registry.
+  [[nodiscard]] bool mount_blob(const Descriptor& descriptor, const RegistryReference& from,
+                                std::stop_token stop) override {
+    if (from.registry() != reference_.registry() || from.repository() == reference_.repository())
+      return false;
+    return repository_.mount_blob(descriptor, from.repository(), stop);
+  }
+
+  std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
+                         std::stop_token stop) override {
+    return repository_.put_blob(blob, sent, stop);
+  }
+  Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
+                        std::stop_token stop) override {
+    return repository_.put_stream(blob, sent, stop);
+  }
+  void put_manifest(const Descriptor& descriptor, const std::string& bytes,
+                    const std::optional<std::string>& tag, std::stop_token stop) override {
+    repository_.put_manifest(tag.value_or(descriptor.digest.str()), descriptor, bytes, stop);
+  }
+
+ private:
+  const RegistryReference reference_;
+  registry::Repository repository_;
+};
+
+}  // namespace
+
+std::unique_ptr<ImageSource> open_registry_source(registry::Hosts& hosts,
+                                                  const RegistryReference& reference,
+                                                  const RegistryAccess& access,
+                                                  const std::stop_token& stop) {
+  return std::make_unique<RegistrySource>(hosts.get(reference, access), reference, stop);
+}
+
+std::unique_ptr<ImageDestination> open_registry_destination(registry::Hosts& hosts,
+                                                            const RegistryReference& reference,
+                                                            const RegistryAccess& access) {
+  return std::make_unique<RegistryDestination>(hosts.get(reference, access), reference);
+}
+
+}  // namespace tug

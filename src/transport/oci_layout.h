@@ -1,0 +1,48 @@
+// The oci: transport: an OCI image layout in a directory (image spec, image-layout.md).
+//
+// Source: reads a layout that anybody may have written, and trusts nothing in it: every file is
+// opened beneath the layout's directory, the size is compared before a byte is handed out,
+// manifests are compared with their digests when they are read, and other blobs by whoever sends
+// them.
+#ifndef TUG_TRANSPORT_OCI_LAYOUT_H_
+#define TUG_TRANSPORT_OCI_LAYOUT_H_
+
+#include <tug/descriptor.h>
+#include <tug/manifest.h>
+#include <tug/transport.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tug {
+
+// What stands after "oci:": PATH, PATH:REF or PATH:@INDEX. The path ends at the first colon, as in
+// containers/image.
+struct OciReference {
+  std::string path;
+  std::string name;                  // org.opencontainers.image.ref.name; "" when none was given
+  std::optional<std::size_t> index;  // position in index.json, from 0
+
+  // Throws Error(usage): no path, @ without a number.
+  static OciReference parse(std::string_view rest);
+  [[nodiscard]] std::string str() const;  // "oci:PATH:REF"
+  friend bool operator==(const OciReference&, const OciReference&) = default;
+};
+
+// The entry of index.json that `reference` names. Without a name there must be exactly one. Throws
+// Error(not_found) for a name or position that is not there and for an empty index, Error(usage)
+// when a name is needed; both list what there is.
+const Descriptor& select_image(const Index& index, const OciReference& reference);
+
+// Opens the layout and reads its index. `shared_blob_dir`: blobs are in DIR/ALG/HEX instead of
+// PATH/blobs/ALG/HEX. Throws Error(local) for a file or directory that cannot be read, or no layout
+// of version 1.0.0; Error(integrity) for a broken index.json; and what select_image throws.
+std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
+                                             const std::optional<std::string>& shared_blob_dir);
+
+}  // namespace tug
+
+#endif  // TUG_TRANSPORT_OCI_LAYOUT_H_

@@ -1,0 +1,69 @@
+#include "transport/open.h"
+
+#include "transport/containers_storage.h"
+#include "transport/docker.h"
+#include "transport/oci_layout.h"
+
+#include <tug/error.h>
+
+#include <string>
+
+namespace tug {
+namespace {
+
+// Transports of skopeo that tug has no plans for: each needs a tool or a service of its own.
+bool is_never_served(Transport transport) {
+  switch (transport) {
+    case Transport::sif:
+    case Transport::ostree:
+    case Transport::atomic:
+    case Transport::tarball:
+      return true;
+    default:
+      return false;
+  }
+}
+
+[[noreturn]] void refuse(const ImageReference& reference, std::string_view role) {
+  const std::string name(to_string(reference.transport));
+  if (is_never_served(reference.transport)) {
+    throw Error(ErrorKind::usage, "tug does not serve the transport " + name + ":");
+  }
+  throw Error(ErrorKind::usage, name + ": as the " + std::string(role) +
+                                    " of a copy is not supported by this version of tug");
+}
+
+}  // namespace
+
+std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
+                                         const TransportOptions& options,
+                                         const TransportEnvironment& environment,
+                                         const std::stop_token& stop) {
+  switch (reference.transport) {
+    case Transport::docker:
+      return open_registry_source(environment.hosts, RegistryReference::parse(reference.rest),
+                                  options.access, stop);
+    case Transport::containers_storage:
+      return open_containers_storage(StorageReference::parse(reference.rest),
+                                     StorageEnvironment::current(), environment.note);
+    case Transport::oci:
+      return open_oci_layout(OciReference::parse(reference.rest), options.shared_blob_dir);
+    default:
+      refuse(reference, "source");
+  }
+}
+
+std::unique_ptr<ImageDestination> open_destination(const ImageReference& reference,
+                                                   const TransportOptions& options,
+                                                   const TransportEnvironment& environment,
+                                                   const std::stop_token&) {
+  switch (reference.transport) {
+    case Transport::docker:
+      return open_registry_destination(environment.hosts, RegistryReference::parse(reference.rest),
+                                       options.access);
+    default:
+      refuse(reference, "destination");
+  }
+}
+
+}  // namespace tug

@@ -1,0 +1,292 @@
+#include "transport/containers_storage.h"
+
+#include "unit/transport/storage_fixture.h"
+
+#include <tug/error.h>
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tug {
+namespace {
+
+namespace fs = std::filesystem;
+using test::MadeLayer;
+using test::make_layer;
+using test::make_manifest;
+using test::StoreFixture;
+
+const std::string kConfig = R"({"architecture":"amd64","os":"linux"})";
+const std::string kBase(64, '1');
+const std::string kTop(64, '2');
+const std::string kImage = "ab" + std::string(62, 'c');
+
+StorageEnvironment bare_environment() {
+  StorageEnvironment environment;
+  environment.system_root = "/none";
+  environment.variable = [](const char*) { return std::nullopt; };
+  return environment;
+}
+
+std::unique_ptr<ImageSource> open(const StoreFixture& store, const std::string& image) {
+  return open_containers_storage(
+      StorageReference::parse("[" + store.driver() + "@" + store.root() + "]" + image),
+      bare_environment(), nullptr);
+}
+
+std::string read_all(const Blob& blob) {
+  const auto source = blob.open(0);
+  std::string all;
+  std::vector<std::byte> buffer(1000);
+  while (const std::size_t n = source->read(buffer))
+    all.append(reinterpret_cast<const char*>(buffer.data()), n);
+  return all;
+}
+
+void check_error(ErrorKind kind, const std::vector<std::string>& parts,
+                 const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    INFO(error.what());
+    CHECK(to_string(error.kind()) == to_string(kind));
+    for (const std::string& part : parts) {
+      CAPTURE(part);
+      CHECK(std::string(error.what()).find(part) != std::string::npos);
+    }
+    return;
+  }
+  FAIL("no error was thrown");
+}
+
+// A store with one image of two layers, named localhost/many:3 and localhost/many:4.
+class OneImage {
+ public:
+  OneImage() {
+    store.add(base);
+    store.add(top);
+    manifest = make_manifest(kConfig, {base.tar, top.tar});
+    digest = Digest::of(manifest).str();
+    store.add_image(kImage, {"localhost/many:3", "localhost/many:4"}, kTop,
+                    {{"manifest", manifest},
+                     {"manifest-" + digest, manifest},
+                     {Digest::of(kConfig).str(), kConfig}});
+  }
+  StoreFixture store;
+  MadeLayer base = make_layer(kBase, "", {{"a", "content of a", '0', "", 0}});
+  MadeLayer top = make_layer(kTop, kBase, {{"b", "content of b", '0', "", 0}});
+  std::string manifest;
+  std::string digest;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "an image of the store yields its manifest, its config, and its layers as tars, base first") {
+  OneImage image;
+  const auto source = open(image.store, "localhost/many:3");
+  CHECK(source->describe() ==
+        "containers-storage:[overlay@" + image.store.root() + "]localhost/many:3");
+  const RawManifest raw = source->manifest(std::stop_token());
+  CHECK(raw.bytes == image.manifest);
+  const Manifest manifest = Manifest::parse(raw.bytes, raw.media_type);
+  CHECK(read_all(source->blob(manifest.config())) == kConfig);
+  const std::vector<Blob> layers = source->layers(manifest);
+  REQUIRE(layers.size() == 2);
+  CHECK(layers[0].form == Blob::Form::layer_tar);
+  CHECK(layers[0].diff_id == image.base.diff_id());
+  CHECK(layers[0].open_size == image.base.tar.size());
+  CHECK(read_all(layers[0]) == image.base.tar);
+  CHECK(read_all(layers[1]) == image.top.tar);
+}
+
+TEST_CASE("every form of a reference finds the image that it means, and no other") {
+  OneImage image;
+  const std::string other = Digest::of("other").str();
+  const std::vector<std::string> good = {
+      "localhost/many:3",
+      "localhost/many:4",
+      kImage,
+      "@" + kImage,
+      "abc",
+      "@abc",
+      "localhost/many:3@" + kImage,
+      "localhost/many:zzz@" + kImage,
+      "localhost/many@" + image.digest,
+      "localhost/many:zzz@" + image.digest,
+      "localhost/many@" + image.digest + "@" + kImage,
+  };
+  for (const std::string& text : good) {
+    CAPTURE(text);
+    CHECK(open(image.store, text)->manifest(std::stop_token()).bytes == image.manifest);
+  }
+  const std::vector<std::string> absent = {
+      "many:3",
+      "localhost/many",
+      "localhost/many:5",
+      "localhost/other:3@" + kImage,
+      "localhost/other@" + image.digest,
+      "localhost/many@" + other,
+      "localhost/many@" + Digest::of(kConfig).str(),
+      "@" + std::string(64, 'd'),
+  };
+  for (const std::string& text : absent) {
+    CAPTURE(text);
+    check_error(ErrorKind::not_found, {"does not resolve to an image ID"},
+                [&] { open(image.store, text); });
+  }
+}
+
+TEST_CASE("a name that is not there is answered with the one that is") {
+  OneImage image;
+  check_error(ErrorKind::not_found, {"docker.io/library/many:3", "the store has localhost/many:3"},
+              [&] { open(image.store, "many:3"); });
+  check_error(ErrorKind::not_found, {"the store has localhost/many:"},
+              [&] { open(image.store, "localhost/mani:3"); });
+}
+
+TEST_CASE("of several manifests the last is the default, and a digest chooses") {
+  OneImage image;
+  const std::string second = image.manifest + "\n";
+  image.store.add_image(std::string(64, 'e'), {"localhost/two:1"}, kTop,
+                        {{"manifest", second},
+                         {"manifest-" + Digest::of(second).str(), second},
+                         {"manifest-" + image.digest, image.manifest}});
+  CHECK(open(image.store, "localhost/two:1")->manifest(std::stop_token()).bytes == second);
+  CHECK(open(image.store, "localhost/two@" + image.digest)->manifest(std::stop_token()).bytes ==
+        image.manifest);
+}
+
+TEST_CASE("the original blob of a layer is known when the store hashed it") {
+  StoreFixture store;
+  const std::string compressed = "the gzip of the layer";
+  const MadeLayer base = make_layer(kBase, "", {{"a", "content", '0', "", 0}});
+  const MadeLayer top = make_layer(kTop, kBase, {{"b", "content", '0', "", 0}});
+  const std::string fields =
+      R"(,"compressed-diff-digest":")" + Digest::of(compressed).str() + R"(","compressed-size":)";
+  store.add(base, fields + std::to_string(compressed.size()));
+  store.add(top, fields + "1");
+  const std::string manifest = make_manifest(kConfig, {compressed, compressed});
+  store.add_image(kImage, {"localhost/a:1"}, kTop, {{"manifest", manifest}});
+  const auto source = open(store, "localhost/a:1");
+  const std::vector<Blob> layers = source->layers(Manifest::parse(manifest));
+  REQUIRE(layers.size() == 2);
+  CHECK(layers[0].descriptor_verified);
+  CHECK(layers[0].descriptor.digest == Digest::of(compressed));
+  CHECK_FALSE(layers[1].descriptor_verified);  // another size than the manifest's
+}
+
+TEST_CASE(
+    "the instances of a list are found in other records; those that are not there are named") {
+  OneImage image;
+  const std::string here = R"({"mediaType":")" + std::string(media_type::kOciManifest) +
+                           R"(","digest":")" + image.digest + R"(","size":)" +
+                           std::to_string(image.manifest.size()) +
+                           R"(,"platform":{"os":"linux","architecture":"amd64"}})";
+  const std::string absent = R"({"mediaType":")" + std::string(media_type::kOciManifest) +
+                             R"(","digest":")" + Digest::of("x").str() +
+                             R"(","size":1,"platform":{"os":"linux","architecture":"arm64"}})";
+  const std::string list = R"({"schemaVersion":2,"mediaType":")" +
+                           std::string(media_type::kOciIndex) + R"(","manifests":[)" + here + "," +
+                           absent + "]}";
+  image.store.add_image(std::string(64, 'f'), {"localhost/list:1"}, "", {{"manifest", list}});
+  const auto source = open(image.store, "localhost/list:1");
+  const RawManifest raw = source->manifest(std::stop_token());
+  CHECK(raw.bytes == list);
+  const Index index = Index::parse(raw.bytes, raw.media_type);
+  const RawManifest instance = source->manifest(index.manifests().at(0), std::stop_token());
+  CHECK(instance.bytes == image.manifest);
+  const Manifest manifest = Manifest::parse(instance.bytes, instance.media_type);
+  CHECK(read_all(source->layers(manifest).at(1)) == image.top.tar);
+  CHECK(read_all(source->blob(manifest.config())) == kConfig);
+  check_error(ErrorKind::local, {"linux/arm64", Digest::of("x").str(), "not in the store"},
+              [&] { (void)source->manifest(index.manifests().at(1), std::stop_token()); });
+}
+
+TEST_CASE("damaged records and big data are errors that name the image or the file") {
+  SUBCASE("another number of layers than the manifest names") {
+    OneImage image;
+    const std::string one = make_manifest(kConfig, {image.base.tar});
+    image.store.add_image(std::string(64, 'e'), {"localhost/one:1"}, kTop, {{"manifest", one}});
+    const auto source = open(image.store, "localhost/one:1");
+    check_error(ErrorKind::integrity, {"2 layers", "manifest names 1"},
+                [&] { (void)source->layers(Manifest::parse(one)); });
+  }
+  SUBCASE("a layer's record is missing") {
+    OneImage image;
+    image.store.dir().write("overlay-layers/layers.json", "[]");
+    check_error(ErrorKind::local, {kImage, "a record of its layers is missing"},
+                [&] { open(image.store, "localhost/many:3"); });
+  }
+  SUBCASE("the manifest is missing") {
+    OneImage image;
+    fs::remove(image.store.image_directory(kImage) + "/manifest");
+    check_error(ErrorKind::local, {kImage, "manifest is missing or damaged"},
+                [&] { open(image.store, "localhost/many:3"); });
+  }
+  SUBCASE("the manifest is another one") {
+    OneImage image;
+    image.store.dir().write("overlay-images/" + kImage + "/manifest", "{}");
+    check_error(ErrorKind::local, {kImage, "manifest is missing or damaged"},
+                [&] { open(image.store, "localhost/many:3"); });
+  }
+  SUBCASE("the config is another one") {
+    OneImage image;
+    const auto source = open(image.store, "localhost/many:3");
+    const Descriptor config = Manifest::parse(image.manifest).config();
+    const std::string file = "overlay-images/" + kImage + "/=" + base64_encode(config.digest.str());
+    image.store.dir().write(file, std::string(kConfig.size(), ' '));
+    check_error(ErrorKind::integrity, {image.store.root() + "/" + file},
+                [&] { read_all(source->blob(config)); });
+  }
+  SUBCASE("images.json is broken") {
+    OneImage image;
+    image.store.dir().write("overlay-images/images.json", "[{");
+    check_error(ErrorKind::integrity, {"images.json"},
+                [&] { open(image.store, "localhost/many:3"); });
+  }
+}
+
+TEST_CASE("a schema 1 image is refused clearly when its manifest is parsed") {
+  StoreFixture store;
+  const std::string schema1 =
+      R"({"schemaVersion":1,"name":"x","tag":"1","architecture":"amd64","fsLayers":[],"history":[],"signatures":[{}]})";
+  store.add_image(kImage, {"localhost/old:1"}, "", {{"manifest", schema1}});
+  const auto source = open(store, "localhost/old:1");
+  const RawManifest raw = source->manifest(std::stop_token());
+  check_error(ErrorKind::integrity, {"schema 1"},
+              [&] { parse_manifest_or_index(raw.bytes, raw.media_type); });
+}
+
+TEST_CASE("an image that is removed while it is read is an error") {
+  OneImage image;
+  const auto source = open(image.store, "localhost/many:3");
+  const std::vector<Blob> layers = source->layers(Manifest::parse(image.manifest));
+  fs::remove_all(image.store.layer_directory(kBase));
+  check_error(ErrorKind::local, {image.store.layer_directory(kBase), "removed"},
+              [&] { read_all(layers[0]); });
+}
+
+TEST_CASE("the store and the driver come from the environment when the reference names none") {
+  OneImage image;
+  StorageEnvironment environment = bare_environment();
+  const std::string conf = image.store.dir().write(
+      "storage.conf", "[storage]\ngraphroot = '" + image.store.root() + "'\n");
+  environment.variable = [&](const char* name) -> std::optional<std::string> {
+    if (std::string_view(name) == "CONTAINERS_STORAGE_CONF") return conf;
+    return std::nullopt;
+  };
+  const auto source =
+      open_containers_storage(StorageReference::parse("localhost/many:4"), environment, nullptr);
+  CHECK(source->describe() == "containers-storage:localhost/many:4");
+  CHECK(source->manifest(std::stop_token()).bytes == image.manifest);
+}
+
+}  // namespace tug

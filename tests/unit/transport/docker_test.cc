@@ -1,0 +1,146 @@
+#include "transport/docker.h"
+
+#include "unit/transport/registry_fixture.h"
+
+#include <tug/error.h>
+#include <tug/manifest.h>
+
+#include <doctest/doctest.h>
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace tug {
+namespace {
+
+using test::ClientFixture;
+using test::ScriptedRegistry;
+
+const std::string kConfig = R"({"architecture":"amd64","os":"linux"})";
+const std::stop_token kNoStop;
+
+std::string descriptor_json(std::string_view type, const std::string& bytes) {
+  return R"({"mediaType":")" + std::string(type) + R"(","digest":")" + Digest::of(bytes).str() +
+         R"(","size":)" + std::to_string(bytes.size()) + "}";
+}
+
+const std::string kManifest = R"({"schemaVersion":2,"mediaType":")" +
+                              std::string(media_type::kOciManifest) + R"(","config":)" +
+                              descriptor_json(media_type::kOciConfig, kConfig) + R"(,"layers":[)" +
+                              descriptor_json(media_type::kOciLayerGzip, "layer") + "]}";
+
+// A registry with the image team/app:1.
+class Published : public ScriptedRegistry {
+ public:
+  Published() {
+    const std::string type(media_type::kOciManifest);
+    content["/v2/team/app/manifests/1"] = {type, kManifest};
+    content["/v2/team/app/manifests/" + Digest::of(kManifest).str()] = {type, kManifest};
+    content["/v2/team/app/blobs/" + Digest::of(kConfig).str()] = {"application/octet-stream",
+                                                                  kConfig};
+  }
+};
+
+Descriptor manifest_descriptor(std::uint64_t size = kManifest.size()) {
+  return {
+      std::string(media_type::kOciManifest), Digest::of(kManifest), size, {}, {}, "", std::nullopt};
+}
+
+ErrorKind kind_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  FAIL("no error");
+  return ErrorKind::usage;
+}
+
+}  // namespace
+
+TEST_CASE("a registry as source gives the manifest of a tag or digest, and small blobs") {
+  Published registry;
+  ClientFixture client;
+  const auto source =
+      open_registry_source(client.hosts, registry.reference("team/app:1"), client.access, kNoStop);
+  CHECK(source->describe() == "docker://" + registry.server().authority() + "/team/app:1");
+  REQUIRE(source->repository().has_value());
+  CHECK(source->repository()->repository() == "team/app");
+  const RawManifest raw = source->manifest(kNoStop);
+  CHECK(raw.bytes == kManifest);
+  CHECK(raw.media_type == media_type::kOciManifest);
+  CHECK(source->manifest(manifest_descriptor(), kNoStop).bytes == kManifest);
+  const Manifest manifest = Manifest::parse(raw.bytes, raw.media_type);
+  const auto config = source->blob(manifest.config()).open(2);
+  std::vector<std::byte> buffer(100);
+  REQUIRE(config->read(buffer) == kConfig.size() - 2);
+  CHECK(std::string(reinterpret_cast<const char*>(buffer.data()), kConfig.size() - 2) ==
+        kConfig.substr(2));
+}
+
+TEST_CASE("a manifest of another size than its descriptor says is refused") {
+  Published registry;
+  ClientFixture client;
+  const auto source =
+      open_registry_source(client.hosts, registry.reference("team/app:1"), client.access, kNoStop);
+  CHECK(kind_of([&] {
+          (void)source->manifest(manifest_descriptor(kManifest.size() + 1), kNoStop);
+        }) == ErrorKind::integrity);
+}
+
+TEST_CASE("what is not there as a source is not found, and layers are not streamed yet") {
+  Published registry;
+  ClientFixture client;
+  const auto absent =
+      open_registry_source(client.hosts, registry.reference("team/app:2"), client.access, kNoStop);
+  CHECK(kind_of([&] { (void)absent->manifest(kNoStop); }) == ErrorKind::not_found);
+  const auto layers = absent->layers(Manifest::parse(kManifest));
+  REQUIRE(layers.size() == 1);
+  CHECK(kind_of([&] { layers[0].open(0); }) == ErrorKind::usage);
+}
+
+TEST_CASE(
+    "a registry as destination knows what is there, and takes what is broken there for absent") {
+  Published registry;
+  registry.content["/v2/team/app/manifests/bad"] = {std::string(media_type::kOciManifest),
+                                                    std::string(5 << 20, ' ')};
+  ClientFixture client;
+  const auto open = [&](const std::string& rest) {
+    return open_registry_destination(client.hosts, registry.reference(rest), client.access);
+  };
+  const auto here = open("team/app:1");
+  CHECK(here->tag() == "1");
+  CHECK(here->existing(kNoStop)->digest == Digest::of(kManifest));
+  CHECK(here->existing_manifest(kNoStop)->bytes == kManifest);
+  CHECK(here->read_small_blob(Manifest::parse(kManifest).config(), kNoStop) == kConfig);
+  CHECK(here->has_manifest(manifest_descriptor(), kNoStop));
+  CHECK(here->has_blob(Manifest::parse(kManifest).config(), kNoStop));
+  CHECK(here->blob_size(Digest::of(kConfig), kNoStop) == kConfig.size());
+
+  const auto absent = open("team/app:2");
+  CHECK_FALSE(absent->existing(kNoStop).has_value());
+  CHECK_FALSE(absent->existing_manifest(kNoStop).has_value());
+  CHECK_FALSE(absent->has_blob(Manifest::parse(kManifest).layers()[0], kNoStop));
+  CHECK_FALSE(absent->read_small_blob(Manifest::parse(kManifest).layers()[0], kNoStop).has_value());
+
+  CHECK_FALSE(open("team/app:bad")->existing_manifest(kNoStop).has_value());
+  CHECK_FALSE(open("team/app@" + Digest::of(kManifest).str())->tag().has_value());
+}
+
+TEST_CASE("only a sibling repository of the same registry is asked for a mount") {
+  Published registry;
+  ClientFixture client;
+  const auto destination =
+      open_registry_destination(client.hosts, registry.reference("team/app:1"), client.access);
+  const Descriptor layer = Manifest::parse(kManifest).layers()[0];
+  CHECK_FALSE(
+      destination->mount_blob(layer, RegistryReference::parse("other.example/team/base"), kNoStop));
+  CHECK_FALSE(destination->mount_blob(layer, registry.reference("team/app"), kNoStop));
+  CHECK(registry.server().request_count() == 0);
+  CHECK_FALSE(destination->mount_blob(layer, registry.reference("team/base"),
+                                      kNoStop));  // this registry answers 404
+  CHECK(registry.server().request_count() > 0);
+}
+
+}  // namespace tug
