@@ -1,0 +1,263 @@
+#include "copy/execute.h"
+
+#include "support/memory_images.h"
+
+#include <tug/error.h>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace tug {
+namespace {
+
+using test::MemoryRegistry;
+using test::MemorySource;
+
+// One copy with everything that it needs; no cache, no waiting.
+struct Fixture {
+  MemorySource source;
+  MemoryRegistry registry{"reg.example:5000/team/app:1"};
+  CopyOptions options;
+  Log log;
+  BlobInfoCache cache{"", log};
+  CpuPool pool{2};
+  Progress progress;
+  CopyReport run(std::stop_token stop = {}) {
+    const CopyEnvironment environment{
+        [this]() -> CpuPool& { return pool; }, cache, {std::chrono::milliseconds(0)}};
+    return execute_copy(source, registry, options, environment, progress, stop);
+  }
+};
+
+TEST_CASE("an image is pushed blob by blob, and the tag names its exact bytes") {
+  Fixture f;
+  const std::string manifest = f.source.add_image("{}", {"one", "two"});
+  f.source.set_top(manifest);
+  const CopyReport report = f.run();
+  CHECK(report.manifest.digest == Digest::of(manifest));
+  CHECK(f.registry.tags.at("1") == Digest::of(manifest));
+  CHECK(f.registry.manifests.at(Digest::of(manifest)) == manifest);
+  CHECK(f.registry.count("PUT blob") == 3);
+  CHECK(report.tags == std::vector<std::string>{"1"});
+  CHECK(report.bytes_sent == 2 + 3 + 3 + manifest.size());
+  CHECK(f.registry.log.back() == "PUT manifest 1");
+}
+
+TEST_CASE("a tag that has our digest already costs one question and nothing is sent") {
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"one"}));
+  f.run();
+  f.registry.log.clear();
+  f.source.opened.clear();
+  const CopyReport report = f.run();
+  CHECK(report.skipped);
+  CHECK(f.registry.log == std::vector<std::string>{"HEAD manifest"});
+  CHECK(f.source.opened.empty());
+
+  SUBCASE("unless every blob is to be checked") {
+    f.options.skip_existing = false;
+    CHECK_FALSE(f.run().skipped);
+    CHECK(f.registry.count("HEAD blob") == 2);
+    CHECK(f.registry.count("PUT blob") == 0);
+  }
+  SUBCASE("and additional tags are still written") {
+    f.options.additional_tags = {"2"};
+    CHECK(f.run().tags == std::vector<std::string>{"1", "2"});
+    CHECK(f.registry.tags.count("2") == 1);
+  }
+}
+
+TEST_CASE("blobs that are there are not sent, and those of a sibling repository are mounted") {
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"there", "elsewhere", "new"}));
+  f.registry.blobs[Digest::of("there")] = "there";
+  f.registry.siblings[Digest::of("elsewhere")] = "elsewhere";
+  const std::string annotated =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":)" +
+      test::descriptor_json(std::string(media_type::kOciConfig), "{}") + R"(,"layers":[)" +
+      test::descriptor_json(std::string(media_type::kOciLayerGzip), "there") + "," +
+      test::descriptor_json(
+          std::string(media_type::kOciLayerGzip), "elsewhere",
+          R"(,"annotations":{"containerd.io/distribution.source.reg.example:5000":"team/base"})") +
+      "," + test::descriptor_json(std::string(media_type::kOciLayerGzip), "new") + "]}";
+  f.source.set_top(annotated);
+  const CopyReport report = f.run();
+  CHECK(f.registry.count("PUT blob") == 2);
+  CHECK(f.registry.count("mount from team/base") == 1);
+  const auto outcome_of = [&](const std::string& bytes) {
+    return std::find_if(
+               report.blobs.begin(), report.blobs.end(),
+               [&](const BlobReport& b) { return b.descriptor.digest == Digest::of(bytes); })
+        ->outcome;
+  };
+  CHECK(outcome_of("there") == BlobOutcome::existed);
+  CHECK(outcome_of("elsewhere") == BlobOutcome::mounted);
+  CHECK(outcome_of("new") == BlobOutcome::uploaded);
+}
+
+TEST_CASE("all images of an index go before the index, and only the index is tagged") {
+  Fixture f;
+  const std::string a = f.source.add_image(R"({"architecture":"amd64"})", {"layer a"});
+  const std::string b = f.source.add_image(R"({"architecture":"arm64"})", {"layer b"});
+  const std::string index = f.source.add_index(
+      {{a, {"linux", "amd64", "", "", {}}}, {b, {"linux", "arm64", "", "", {}}}});
+  f.source.set_top(index);
+  f.options.instances.kind = InstanceSelection::Kind::all;
+  const CopyReport report = f.run();
+  CHECK(report.instances.size() == 2);
+  CHECK(f.registry.tags.size() == 1);
+  CHECK(f.registry.tags.at("1") == Digest::of(index));
+  CHECK(f.registry.manifests.size() == 3);
+}
+
+TEST_CASE("with removed platforms stripped the index names only what was copied") {
+  Fixture f;
+  const std::string a = f.source.add_image(R"({"architecture":"amd64"})", {"layer a"});
+  const std::string b = f.source.add_image(R"({"architecture":"arm64"})", {"layer b"});
+  f.source.set_top(f.source.add_index(
+      {{a, {"linux", "amd64", "", "", {}}}, {b, {"linux", "arm64", "", "", {}}}}));
+  f.options.instances = {InstanceSelection::Kind::platforms, {{"linux", "arm64", "", "", {}}}};
+  SUBCASE("stripped") {
+    f.options.strip_removed_platforms = true;
+    const CopyReport report = f.run();
+    const Index pushed = Index::parse(f.registry.manifests.at(report.manifest.digest));
+    REQUIRE(pushed.manifests().size() == 1);
+    CHECK(pushed.manifests()[0].digest == Digest::of(b));
+  }
+  SUBCASE("a registry that wants them all says so, and the hint says what to do") {
+    CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--strip-removed-platforms"),
+                         MissingBlobsError);
+    CHECK(f.registry.tags.empty());
+  }
+}
+
+TEST_CASE("a blob that the registry only claims to have is sent when the manifest is refused") {
+  Fixture f;
+  const std::string manifest = f.source.add_image("{}", {"claimed"});
+  f.source.set_top(manifest);
+  f.registry.lies_about.insert(Digest::of("claimed"));
+  f.run();
+  CHECK(f.registry.blobs.count(Digest::of("claimed")) == 1);
+  CHECK(f.registry.tags.at("1") == Digest::of(manifest));
+}
+
+TEST_CASE("a failing blob tags nothing, and the error names the way") {
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"good"}));
+  const std::string missing =
+      R"({"schemaVersion":2,"config":)" +
+      test::descriptor_json(std::string(media_type::kOciConfig), "{}") + R"(,"layers":[)" +
+      test::descriptor_json(std::string(media_type::kOciLayerGzip), "nowhere") + "]}";
+  f.source.set_top(missing);
+  CHECK_THROWS_WITH_AS(
+      f.run(),
+      doctest::Contains(
+          "copying memory:source to docker://reg.example:5000/team/app:1: blob sha256:"),
+      Error);
+  CHECK(f.registry.tags.empty());
+  CHECK(f.registry.count("PUT manifest") == 0);
+}
+
+TEST_CASE("a destination by digest takes that digest and no other") {
+  Fixture f;
+  const std::string manifest = f.source.add_image("{}", {"one"});
+  f.source.set_top(manifest);
+  SUBCASE("its own") {
+    MemoryRegistry registry("reg.example:5000/app@" + Digest::of(manifest).str());
+    const CopyEnvironment environment{[&]() -> CpuPool& { return f.pool; }, f.cache, {}};
+    execute_copy(f.source, registry, f.options, environment, f.progress, {});
+    CHECK(registry.count("PUT manifest by digest") == 1);
+  }
+  SUBCASE("another's, before anything is sent") {
+    MemoryRegistry registry("reg.example:5000/app@" + Digest::of("other").str());
+    const CopyEnvironment environment{[&]() -> CpuPool& { return f.pool; }, f.cache, {}};
+    CHECK_THROWS_WITH_AS(execute_copy(f.source, registry, f.options, environment, f.progress, {}),
+                         doctest::Contains("names the digest"), Error);
+    CHECK(registry.log.empty());
+  }
+}
+
+TEST_CASE("a dry run asks and changes nothing") {
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"one", "there"}));
+  f.registry.blobs[Digest::of("there")] = "there";
+  f.options.dry_run = true;
+  const CopyReport report = f.run();
+  CHECK(f.registry.count("PUT") == 0);
+  CHECK(f.registry.count("mount") == 0);
+  CHECK(report.bytes_sent == 0);
+  CHECK(std::count_if(report.blobs.begin(), report.blobs.end(),
+                      [](const BlobReport& b) { return b.outcome == BlobOutcome::uploaded; }) == 2);
+}
+
+TEST_CASE(
+    "layers given as tars are compressed, the manifest changes only there, and a second push reads "
+    "no layer") {
+  Fixture f;
+  const std::string tar(300'000, 'x');
+  const std::string config =
+      R"({"rootfs":{"type":"layers","diff_ids":[")" + Digest::of(tar).str() + R"("]}})";
+  f.source.set_top(f.source.add_image(config, {tar}, std::string(media_type::kOciLayer)));
+  f.source.give_tars(true);
+  const CopyReport report = f.run();
+  const Manifest pushed = Manifest::parse(f.registry.manifests.at(report.manifest.digest));
+  REQUIRE(pushed.layers().size() == 1);
+  CHECK(pushed.layers()[0].media_type == media_type::kOciLayerGzip);
+  CHECK(pushed.layers()[0].size < tar.size());
+  CHECK(pushed.config().digest == Digest::of(config));
+  CHECK(f.registry.blobs.count(pushed.layers()[0].digest) == 1);
+
+  f.registry.log.clear();
+  f.source.opened.clear();
+  const CopyReport again = f.run();
+  CHECK(again.skipped);
+  CHECK(again.manifest.digest == report.manifest.digest);
+  CHECK(f.registry.log == std::vector<std::string>{"GET manifest"});
+  CHECK(f.source.opened.count(Digest::of(tar)) == 0);
+
+  SUBCASE("another image with the same layer re-uses it through its diff ID") {
+    const std::string other = R"({"author":"b","rootfs":{"type":"layers","diff_ids":[")" +
+                              Digest::of(tar).str() + R"("]}})";
+    f.source.set_top(f.source.add_image(other, {tar}, std::string(media_type::kOciLayer)));
+    const CopyReport third = f.run();
+    CHECK_FALSE(third.skipped);
+    CHECK(f.source.opened.count(Digest::of(tar)) == 0);
+    CHECK(f.registry.count("PUT stream") == 0);
+  }
+  SUBCASE("a forced format is not satisfied by another's blob") {
+    f.options.compression = LayerCompression::zstd;
+    f.options.force_compression = true;
+    const CopyReport third = f.run();
+    CHECK(Manifest::parse(f.registry.manifests.at(third.manifest.digest)).layers()[0].media_type ==
+          media_type::kOciLayerZstd);
+  }
+}
+
+TEST_CASE("a changed digest is refused with --preserve-digests") {
+  Fixture f;
+  f.source.set_top(
+      f.source.add_image("{}", {std::string(1000, 'y')}, std::string(media_type::kOciLayer)));
+  f.source.give_tars(true);
+  f.options.preserve_digests = true;
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests"), Error);
+  CHECK(f.registry.tags.empty());
+}
+
+TEST_CASE("a stop request ends a copy as interrupted") {
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"one"}));
+  std::stop_source stop;
+  stop.request_stop();
+  try {
+    f.run(stop.get_token());
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::interrupted);
+  }
+  CHECK(f.registry.tags.empty());
+}
+
+}  // namespace
+}  // namespace tug
