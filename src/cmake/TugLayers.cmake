@@ -1,7 +1,7 @@
 # The layers, lowest first: a layer includes and links only itself and what stands before it
 # (design 4). Each is an object library `tug-<layer>`; a layer's unit tests link the objects of that
 # layer and below, so that an upward dependency is a link error as well as a failure of the layering test.
-set(TUG_LAYERS base oci stream http registry transport copy)
+set(TUG_LAYERS base oci stream http registry transport copy step)
 
 # tug_layer(NAME SOURCES a.cc ... LINK tug::dep ...)
 function(tug_layer name)

@@ -1,0 +1,159 @@
+#include "cli/context.h"
+
+#include "base/strings.h"
+#include "cli/output.h"
+
+#include <tug/error.h>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace tug::cli {
+namespace {
+
+std::string user_agent(const Arguments& arguments) {
+  const std::string own = "tug/" TUG_VERSION;
+  const auto prefix = arguments.value("user-agent-prefix");
+  return prefix && !prefix->empty() ? printable(*prefix, 200) + " " + own : own;
+}
+
+RetryPolicy retry_policy(const Arguments& arguments) {
+  constexpr std::int64_t kMostRetries = 1000;
+  RetryPolicy policy;
+  if (const auto retries = arguments.integer("retry-times", 0, kMostRetries))
+    policy.attempts = static_cast<int>(*retries) + 1;
+  if (const auto delay = arguments.duration("retry-delay"); delay && delay->count() > 0)
+    policy.fixed_delay = delay;
+  return policy;
+}
+
+Timeouts timeouts(const Arguments& arguments) {
+  Timeouts limits;
+  if (const auto stall = arguments.duration("stall-timeout")) {
+    if (stall->count() == 0)
+      throw Error(ErrorKind::usage, "--stall-timeout: must be longer than 0");
+    limits.stall = *stall;
+  }
+  return limits;
+}
+
+void note(std::string_view text) { log_line(Level::warning, text); }
+
+std::pair<std::string, Secret> parse_credentials(const std::string& flag, const std::string& text) {
+  const auto colon = text.find(':');
+  if (text.empty() || colon == 0)
+    throw Error(ErrorKind::usage, fmt::format("--{}: the user name must not be empty", flag));
+  if (colon == std::string::npos) return {text, Secret()};
+  return {text.substr(0, colon), Secret(text.substr(colon + 1))};
+}
+
+std::optional<std::pair<std::string, Secret>> credentials(const Arguments& arguments,
+                                                          const std::string& prefix) {
+  std::string flag = prefix + "creds";
+  // skopeo's hidden short forms.
+  const std::string alias = prefix == "src-" ? "screds" : prefix == "dest-" ? "dcreds" : "";
+  if (!arguments.has(flag) && !alias.empty() && arguments.has(alias)) flag = alias;
+  const auto pair = arguments.value(flag);
+  const auto username = arguments.value(prefix + "username");
+  const auto password = arguments.value(prefix + "password");
+  if (pair && (username || password)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--{} and --{}username exclude each other", flag, prefix));
+  }
+  if (pair) return parse_credentials(flag, *pair);
+  if (username.has_value() != password.has_value()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--{0}username and --{0}password go together", prefix));
+  }
+  if (!username) return std::nullopt;
+  if (username->empty() || username->find(':') != std::string::npos) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--{}username must not be empty or contain a colon", prefix));
+  }
+  return std::pair(*username, Secret(*password));
+}
+
+}  // namespace
+
+struct Context::Network {
+  Network(const Arguments& arguments, const Log& log)
+      : conf(registry::RegistriesConf::load(arguments.value("registries-conf"), log)),
+        http({timeouts(arguments), user_agent(arguments), 32}, log),
+        environment{http, conf, retry_policy(arguments), log, note},
+        hosts(environment),
+        transports{hosts, log, note} {}
+  registry::RegistriesConf conf;
+  http::Client http;
+  registry::Environment environment;
+  registry::Hosts hosts;
+  TransportEnvironment transports;
+};
+
+Context::Context(const Arguments& arguments, std::stop_token stop)
+    : arguments_(arguments), stop_(std::move(stop)) {
+  if (arguments.flag("debug"))
+    log_ = Log([](std::string_view line) { log_line(Level::debug, line); });
+}
+
+Context::~Context() = default;
+
+Platform Context::platform() const {
+  Platform platform = Platform::host();
+  const auto os = arguments_.value("override-os");
+  const auto architecture = arguments_.value("override-arch");
+  const auto variant = arguments_.value("override-variant");
+  if (os) platform.os = *os;
+  // This machine's variant says nothing about another architecture.
+  if (architecture && *architecture != platform.architecture) platform.variant.clear();
+  if (architecture) platform.architecture = *architecture;
+  if (variant) platform.variant = *variant;
+  return platform;
+}
+
+Policy Context::policy() const {
+  return arguments_.flag("insecure-policy") ? Policy::accept_anything()
+                                            : Policy::load(arguments_.value("policy"));
+}
+
+const TransportEnvironment& Context::transports() {
+  if (!network_) network_ = std::make_unique<Network>(arguments_, log_);
+  return network_->transports;
+}
+
+CopyEnvironment Context::copies() {
+  if (!cache_)
+    cache_ = std::make_unique<BlobInfoCache>(
+        arguments_.flag("no-cache") ? std::string() : BlobInfoCache::default_path(), log_);
+  return {[this]() -> CpuPool& {
+            std::call_once(pool_made_, [this] { pool_ = std::make_unique<CpuPool>(); });
+            return *pool_;
+          },
+          *cache_};
+}
+
+RegistryAccess registry_access(const Arguments& arguments, const std::string& prefix) {
+  RegistryAccess access;
+  access.credentials = credentials(arguments, prefix);
+  if (const auto token = arguments.value(prefix + "registry-token"))
+    access.bearer_token = Secret(*token);
+  access.anonymous = arguments.flag(prefix + "no-creds");
+  if (access.anonymous && (access.credentials || access.bearer_token)) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--{0}no-creds excludes --{0}creds, --{0}username and --{0}registry-token",
+                    prefix));
+  }
+  access.authfile = arguments.value(prefix + "authfile");
+  if (!access.authfile) access.authfile = arguments.value("authfile");
+  access.cert_dir = arguments.value(prefix + "cert-dir");
+  access.tls_verify = arguments.optional_bool(prefix + "tls-verify");
+  if (!access.tls_verify) access.tls_verify = arguments.optional_bool("tls-verify");
+  return access;
+}
+
+TransportOptions transport_options(const Arguments& arguments, const std::string& prefix) {
+  return {registry_access(arguments, prefix), arguments.value(prefix + "shared-blob-dir")};
+}
+
+}  // namespace tug::cli

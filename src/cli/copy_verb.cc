@@ -1,0 +1,260 @@
+// tug copy SOURCE DESTINATION
+#include "cli/copy_verb.h"
+
+#include "base/fd.h"
+#include "base/strings.h"
+#include "cli/context.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <tug/copy.h>
+#include <tug/error.h>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace tug::cli {
+namespace {
+
+// The story on standard output, warnings on standard error.
+class TextProgress : public Progress {
+ public:
+  explicit TextProgress(bool quiet) : quiet_(quiet) {}
+  void line(std::string_view text) override {
+    if (!quiet_) write_stdout_line(text);
+  }
+  void note(std::string_view text) override { log_line(Level::warning, text); }
+
+ private:
+  const bool quiet_;
+};
+
+InstanceSelection instance_selection(const Arguments& arguments) {
+  const auto multi_arch = arguments.value("multi-arch");
+  const bool all = arguments.flag("all");
+  if (all && multi_arch) throw Error(ErrorKind::usage, "--all and --multi-arch exclude each other");
+  InstanceSelection selection;
+  if (all || multi_arch == "all") {
+    selection.kind = InstanceSelection::Kind::all;
+  } else if (multi_arch == "index-only") {
+    selection.kind = InstanceSelection::Kind::index_only;
+  } else if (multi_arch && *multi_arch != "system") {
+    if (multi_arch->find('/') == std::string::npos) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--multi-arch: \"{}\" is not system, all, index-only or a list of "
+                              "platforms such as linux/amd64,linux/arm64",
+                              printable(*multi_arch, 60)));
+    }
+    selection.kind = InstanceSelection::Kind::platforms;
+    for (const std::string_view platform : split(*multi_arch, ','))
+      selection.platforms.push_back(Platform::parse(trim(platform)));
+  }
+  return selection;
+}
+
+std::optional<LayerCompression> compression_format(const Arguments& arguments) {
+  const auto format = arguments.value("dest-compress-format");
+  if (!format) return std::nullopt;
+  if (*format == "gzip") return LayerCompression::gzip;
+  if (*format == "zstd") return LayerCompression::zstd;
+  if (*format == "zstd:chunked" || *format == "bzip2" || *format == "xz") {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--dest-compress-format: {} is not supported by this version of tug", *format))
+        .set_hint("gzip and zstd are");
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--dest-compress-format: \"{}\" is no compression format",
+                          printable(*format, 40)))
+      .set_hint("gzip or zstd");
+}
+
+// --additional-tag NAME:TAG or TAG: the same repository, another tag.
+std::string additional_tag(const std::string& text, const RegistryReference& destination) {
+  if (is_tag(text)) return text;
+  const auto colon = text.rfind(':');
+  if (colon != std::string::npos && is_tag(text.substr(colon + 1))) {
+    const std::string name = text.substr(0, colon);
+    if (name == destination.repository() || name == destination.name())
+      return text.substr(colon + 1);
+    if (is_repository_name(name) || name.find('/') != std::string::npos) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--additional-tag: {} is not in the destination's repository {}",
+                              printable(text), destination.name()));
+    }
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--additional-tag: \"{}\" is not a tag", printable(text, 100)));
+}
+
+void add_tags(const Arguments& arguments, const ImageDestination& destination,
+              CopyOptions& options) {
+  const std::vector<std::string> texts = arguments.list("additional-tag");
+  if (texts.empty()) return;
+  const auto repository = destination.repository();
+  if (!repository) throw Error(ErrorKind::usage, "--additional-tag: the destination has no tags");
+  for (const std::string& text : texts)
+    options.additional_tags.push_back(additional_tag(text, *repository));
+}
+
+CopyOptions copy_options(const Arguments& arguments, const Context& context) {
+  constexpr std::int64_t kMostParallel = 256;
+  CopyOptions options;
+  options.instances = instance_selection(arguments);
+  options.platform = context.platform();
+  options.strip_removed_platforms = arguments.flag("strip-removed-platforms");
+  if (options.strip_removed_platforms &&
+      options.instances.kind != InstanceSelection::Kind::platforms) {
+    throw Error(ErrorKind::usage,
+                "--strip-removed-platforms needs --multi-arch with a list of platforms");
+  }
+  if (const auto parallel = arguments.integer("image-parallel-copies", 0, kMostParallel);
+      parallel && *parallel > 0) {
+    options.parallel_blobs = static_cast<int>(*parallel);
+  }
+  options.skip_existing = !arguments.flag("no-skip-existing");
+  options.preserve_digests = arguments.flag("preserve-digests");
+  options.compression = compression_format(arguments);
+  if (const auto level = arguments.integer("dest-compress-level", -1, 22))
+    options.compression_level = static_cast<int>(*level);
+  options.force_compression = arguments.flag("dest-force-compress-format");
+  options.use_blob_info_cache = !arguments.flag("no-cache");
+  options.dry_run = arguments.flag("dry-run");
+  return options;
+}
+
+// Before anything is pushed: a digest that could not be recorded afterwards would be lost.
+void check_digest_file(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (access(path.c_str(), F_OK) == 0) {
+    if (access(path.c_str(), W_OK) == 0) return;
+  } else if (access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) {
+    return;
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--digestfile: {} cannot be written: {}", path, errno_text(errno)));
+}
+
+void write_digest_file(const std::string& path, const Digest& digest) {
+  struct stat status {};
+  const bool is_special = stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  if (!is_special) {
+    write_file_atomically(path, digest.str(), 0644);
+    return;
+  }
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));  // a FIFO, /dev/stdout
+  const std::string& text = digest.str();
+  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    throw Error(ErrorKind::local, fmt::format("writing {}: {}", path, errno_text(errno)));
+  }
+}
+
+CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
+                const ImageReference& to) {
+  context.policy().check(from);
+  if (const auto path = arguments.value("digestfile")) check_digest_file(*path);
+  CopyOptions options = copy_options(arguments, context);
+  const auto source =
+      open_source(from, transport_options(arguments, "src-"), context.transports(), context.stop());
+  const auto destination = open_destination(to, transport_options(arguments, "dest-"),
+                                            context.transports(), context.stop());
+  add_tags(arguments, *destination, options);
+  TextProgress progress(arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
+  CopyReport report =
+      execute_copy(*source, *destination, options, context.copies(), progress, context.stop());
+  if (const auto path = arguments.value("digestfile"); path && !options.dry_run)
+    write_digest_file(*path, report.manifest.digest);
+  return report;
+}
+
+int run(Context& context, const Arguments& arguments) {
+  const std::string& source = arguments.positional()[0];
+  const std::string& destination = arguments.positional()[1];
+  const bool json = arguments.flag("json");
+  try {
+    const ImageReference from =
+        with_context("source", [&] { return ImageReference::parse(source); });
+    const ImageReference to =
+        with_context("destination", [&] { return ImageReference::parse(destination); });
+    const CopyReport report = copy(context, arguments, from, to);
+    if (json) {
+      write_stdout(copy_report_json(source, destination, report, arguments.flag("dry-run")) + "\n");
+    } else if (arguments.flag("dry-run")) {
+      write_stdout(dry_run_text(source, destination, report));
+    }
+    return EXIT_SUCCESS;
+  } catch (const Error& error) {
+    if (json) write_stdout_line(copy_error_json(source, destination, error));
+    throw;
+  }
+}
+
+}  // namespace
+
+Verb copy_verb() {
+  using Kind = Option::Kind;
+  std::vector<Option> registries = registry_options("src-");
+  for (Option& option : registry_options("dest-")) registries.push_back(std::move(option));
+  registries.push_back({"authfile", '\0', Kind::value, "FILE",
+                        "Credentials file for both ends; default $REGISTRY_AUTH_FILE"});
+  // skopeo's deprecated flag for both ends (verbs with one end have it as their own).
+  registries.push_back({"tls-verify", '\0', Kind::optional_bool, "", "", true});
+  registries.push_back({"screds", '\0', Kind::value, "USER[:PASS]", "", true});
+  registries.push_back({"dcreds", '\0', Kind::value, "USER[:PASS]", "", true});
+  return {
+      "copy",
+      "SOURCE DESTINATION",
+      "Copy an image, or every image of an index, from one place to another",
+      "SOURCE and DESTINATION are TRANSPORT:REFERENCE, for example\n"
+      "  oci:PATH[:REF]                      an OCI image layout\n"
+      "  containers-storage:NAME[:TAG]       the local store of podman and buildah\n"
+      "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
+      "When the destination has the image already, nothing is sent. The exit code is 0 for "
+      "success, 2 when the\n"
+      "image was not found, 1 for any other failure, 130 or 143 when interrupted.",
+      {{"Which images",
+        {{"all", 'a', Kind::flag, "",
+          "Copy every image of an index, and the index; same as --multi-arch all"},
+         {"multi-arch", '\0', Kind::value, "WHICH",
+          "system (default), all, index-only, or platforms: linux/amd64,linux/arm64"},
+         {"strip-removed-platforms", '\0', Kind::flag, "",
+          "With a list of platforms: drop the others from the index"},
+         {"additional-tag", '\0', Kind::list, "TAG",
+          "Tag the image in the destination's repository with TAG as well"}}},
+       {"How",
+        {{"dry-run", '\0', Kind::flag, "",
+          "Only say what is there, and what would be mounted and sent"},
+         {"no-skip-existing", '\0', Kind::flag, "",
+          "Check every blob even when the destination's tag has our digest"},
+         {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
+         {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6"},
+         {"retry-times", '\0', Kind::value, "N",
+          "Tries of each operation beyond the first; default 3"},
+         {"retry-delay", '\0', Kind::value, "D",
+          "Fixed delay between tries; default exponential with jitter"},
+         {"stall-timeout", '\0', Kind::value, "D",
+          "Give a connection up after D without a byte; default 60s"},
+         {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
+         {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
+       {"Layers that have to be compressed",
+        {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd"},
+         {"dest-compress-level", '\0', Kind::value, "N", "gzip 1-9, zstd 1-22"},
+         {"dest-force-compress-format", '\0', Kind::flag, "",
+          "Never re-use blobs of another format"}}},
+       {"Output",
+        {{"digestfile", '\0', Kind::value, "FILE",
+          "Write the digest of the pushed manifest to FILE, without a newline"},
+         {"json", '\0', Kind::flag, "",
+          "Print one JSON object: what was sent, the digest, or the error"},
+         {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"}}},
+       {"Registry access", std::move(registries)}},
+      2,
+      run};
+}
+
+}  // namespace tug::cli

@@ -1,0 +1,140 @@
+// tug: flags → verb → run → exit code.
+#include "base/strings.h"
+#include "cli/context.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/signals.h"
+
+#include <tug/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace tug::cli {
+namespace {
+
+// Design 8: the skopeo verbs' exit codes.
+constexpr int kExitFailure = 1;
+constexpr int kExitNotFound = 2;
+constexpr int kExitSignalBase = 128;
+
+int exit_code(const Error& error, const StopOnSignal& signals) {
+  if (error.kind() == ErrorKind::interrupted && signals.signal() != 0)
+    return kExitSignalBase + signals.signal();
+  return error.kind() == ErrorKind::not_found ? kExitNotFound : kExitFailure;
+}
+
+bool takes_next_word(const std::string& word) {
+  for (const OptionGroup& group : global_options()) {
+    for (const Option& option : group.options) {
+      if (word == "--" + option.name)
+        return option.kind == Option::Kind::value || option.kind == Option::Kind::list;
+    }
+  }
+  return false;
+}
+
+// The position of the verb: the first word that is neither a flag nor a flag's value.
+std::size_t find_verb(const std::vector<std::string>& words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i].size() < 2 || words[i].front() != '-') return i;
+    if (takes_next_word(words[i])) ++i;
+  }
+  return words.size();
+}
+
+const Verb& verb_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) {
+    if (name == verb.name) return verb;
+    names.emplace_back(verb.name);
+  }
+  Error error(ErrorKind::usage,
+              fmt::format("unknown command \"{}\" for \"tug\"", printable(name, 60)));
+  const std::string near = nearest(name, names);
+  throw error.set_hint(near.empty() ? "\"tug --help\" lists the commands"
+                                    : fmt::format("did you mean \"{}\"?", near));
+}
+
+int run_without_verb(const std::vector<std::string>& words) {
+  const Arguments arguments = parse_arguments(global_options(), words);
+  if (arguments.flag("version")) {
+    write_stdout("tug version " TUG_VERSION "\n");
+    return EXIT_SUCCESS;
+  }
+  if (!arguments.flag("help"))
+    throw Error(ErrorKind::usage, "no command").set_hint("\"tug --help\" lists the commands");
+  write_stdout(help_text());
+  return EXIT_SUCCESS;
+}
+
+void check_argument_count(const Verb& verb, const Arguments& arguments) {
+  const std::size_t given = arguments.positional().size();
+  if (given == verb.argument_count) return;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("{} takes exactly {} argument{} ({}), not {}", verb.name, verb.argument_count,
+                  verb.argument_count == 1 ? "" : "s", verb.arguments, given))
+      .set_hint(fmt::format("\"tug {} --help\" shows how", verb.name));
+}
+
+int run_verb(const Verb& verb, const std::vector<std::string>& words, StopOnSignal& signals) {
+  std::vector<OptionGroup> groups = verb.groups;
+  groups.insert(groups.end(), global_options().begin(), global_options().end());
+  const Arguments arguments = parse_arguments(groups, words);
+  if (arguments.flag("help")) {
+    write_stdout(help_text(verb));
+    return EXIT_SUCCESS;
+  }
+  if (arguments.flag("version")) {
+    write_stdout("tug version " TUG_VERSION "\n");
+    return EXIT_SUCCESS;
+  }
+  check_argument_count(verb, arguments);
+  if (const auto limit = arguments.duration("command-timeout"); limit && limit->count() > 0)
+    signals.set_time_limit(*limit);
+  Context context(arguments, signals.token());
+  return verb.run(context, arguments);
+}
+
+int run(const std::vector<std::string>& words, StopOnSignal& signals) {
+  const std::size_t position = find_verb(words);
+  if (position == words.size()) return run_without_verb(words);
+  if (words[position] == "help") {
+    write_stdout(position + 1 < words.size() ? help_text(verb_named(words[position + 1]))
+                                             : help_text());
+    return EXIT_SUCCESS;
+  }
+  const Verb& verb = verb_named(words[position]);
+  std::vector<std::string> rest = words;
+  rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(position));
+  return run_verb(verb, rest, signals);
+}
+
+}  // namespace
+}  // namespace tug::cli
+
+int main(int argc, char** argv) {
+  using namespace tug;
+  using namespace tug::cli;
+  try {
+    StopOnSignal signals;
+    try {
+      return run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc), signals);
+    } catch (Error& error) {
+      if (error.kind() == ErrorKind::interrupted && signals.timed_out())
+        error.add_context("the time limit (--command-timeout) is over");
+      log_line(Level::fatal, error.what());
+      return exit_code(error, signals);
+    }
+  } catch (const std::exception& error) {
+    log_line(Level::fatal, error.what());
+    return kExitFailure;
+  }
+}

@@ -1,0 +1,237 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <set>
+#include <utility>
+
+// <regex> would cost start-up time and size for nothing.
+#define CXXOPTS_NO_REGEX
+#include "base/strings.h"
+
+#include <tug/error.h>
+
+#include <cxxopts.hpp>
+#include <fmt/format.h>
+
+namespace tug::cli {
+namespace {
+
+constexpr std::size_t kHelpColumn = 34;
+
+bool parse_bool(std::string_view name, const std::string& text) {
+  if (text == "true" || text == "1" || text == "t" || text == "T" || text == "TRUE" ||
+      text == "True")
+    return true;
+  if (text == "false" || text == "0" || text == "f" || text == "F" || text == "FALSE" ||
+      text == "False")
+    return false;
+  throw Error(ErrorKind::usage,
+              fmt::format("--{}: \"{}\" is neither true nor false", name, printable(text, 40)));
+}
+
+void add_option(cxxopts::OptionAdder& add, const Option& option) {
+  const std::string names = option.short_name == '\0'
+                                ? option.name
+                                : fmt::format("{},{}", option.short_name, option.name);
+  switch (option.kind) {
+    case Option::Kind::flag:
+    case Option::Kind::optional_bool:
+      add(names, option.help, cxxopts::value<std::string>()->implicit_value("true"));
+      break;
+    case Option::Kind::value:
+      add(names, option.help, cxxopts::value<std::string>());
+      break;
+    case Option::Kind::list:
+      add(names, option.help, cxxopts::value<std::vector<std::string>>());
+      break;
+  }
+}
+
+[[noreturn]] void refuse_unknown(const std::string& word, const std::vector<OptionGroup>& groups) {
+  const std::string name = word.substr(0, word.find('='));
+  std::vector<std::string> known;
+  for (const OptionGroup& group : groups) {
+    for (const Option& option : group.options) {
+      if (!option.hidden) known.push_back("--" + option.name);
+    }
+  }
+  Error error(ErrorKind::usage, fmt::format("unknown flag: {}", printable(name, 60)));
+  if (const std::string near = nearest(name, known); !near.empty())
+    error.set_hint(fmt::format("did you mean {}?", near));
+  throw error;
+}
+
+std::string option_line(const Option& option) {
+  std::string left =
+      option.short_name == '\0' ? "      " : fmt::format("  -{}, ", option.short_name);
+  left += "--" + option.name;
+  if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
+    left += std::string(" ") + option.value_name;
+  if (option.kind == Option::Kind::optional_bool) left += "[=false]";
+  if (left.size() + 2 > kHelpColumn) {
+    left += "\n" + std::string(kHelpColumn, ' ');
+  } else {
+    left.resize(kHelpColumn, ' ');
+  }
+  return left + option.help + "\n";
+}
+
+std::string options_text(const std::vector<OptionGroup>& groups) {
+  std::string text;
+  for (const OptionGroup& group : groups) {
+    std::string lines;
+    for (const Option& option : group.options) {
+      if (!option.hidden) lines += option_line(option);
+    }
+    if (!lines.empty()) text += fmt::format("\n{}:\n{}", group.title, lines);
+  }
+  return text;
+}
+
+}  // namespace
+
+bool Arguments::has(std::string_view name) const { return values_.find(name) != values_.end(); }
+
+std::optional<std::string> Arguments::value(std::string_view name) const {
+  const auto found = values_.find(name);
+  if (found == values_.end() || found->second.empty()) return std::nullopt;
+  return found->second.back();
+}
+
+std::vector<std::string> Arguments::list(std::string_view name) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? std::vector<std::string>{} : found->second;
+}
+
+std::optional<bool> Arguments::optional_bool(std::string_view name) const {
+  const auto text = value(name);
+  return text ? std::optional(parse_bool(name, *text)) : std::nullopt;
+}
+
+bool Arguments::flag(std::string_view name) const { return optional_bool(name).value_or(false); }
+
+std::optional<std::int64_t> Arguments::integer(std::string_view name, std::int64_t low,
+                                               std::int64_t high) const {
+  const auto text = value(name);
+  if (!text) return std::nullopt;
+  const bool is_negative = text->starts_with('-');
+  const auto digits =
+      parse_uint(is_negative ? std::string_view(*text).substr(1) : std::string_view(*text));
+  const auto limit = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (digits && *digits <= limit) {
+    const auto number =
+        is_negative ? -static_cast<std::int64_t>(*digits) : static_cast<std::int64_t>(*digits);
+    if (number >= low && number <= high) return number;
+  }
+  throw Error(ErrorKind::usage, fmt::format("--{}: \"{}\" is not a whole number from {} to {}",
+                                            name, printable(*text, 40), low, high));
+}
+
+std::optional<std::chrono::milliseconds> Arguments::duration(std::string_view name) const {
+  const auto text = value(name);
+  if (!text) return std::nullopt;
+  if (const auto duration = parse_duration(*text)) return duration;
+  throw Error(ErrorKind::usage,
+              fmt::format("--{}: \"{}\" is not a duration such as 30s, 1m30s or 500ms", name,
+                          printable(*text, 40)));
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double milliseconds;
+  };
+  constexpr Unit kUnits[] = {{"ns", 1e-6}, {"us", 1e-3}, {"µs", 1e-3}, {"ms", 1},
+                             {"s", 1e3},   {"m", 6e4},   {"h", 3.6e6}};
+  constexpr double kLongest = 3.6e6 * 24 * 3650;
+  if (text == "0") return std::chrono::milliseconds(0);
+  if (text.empty()) return std::nullopt;
+  double total = 0;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+    const std::string number(text.substr(0, digits));
+    if (number.empty() || number.size() > 18 || std::count(number.begin(), number.end(), '.') > 1 ||
+        number == ".")
+      return std::nullopt;
+    text.remove_prefix(digits);
+    const std::string_view unit_name =
+        text.substr(0, std::min(text.find_first_of("0123456789."), text.size()));
+    const auto* unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                    [&](const Unit& u) { return u.name == unit_name; });
+    if (unit == std::end(kUnits)) return std::nullopt;
+    text.remove_prefix(unit_name.size());
+    total += std::stod(number) * unit->milliseconds;
+  }
+  if (total > kLongest) return std::nullopt;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(total)));
+}
+
+Arguments parse_arguments(const std::vector<OptionGroup>& groups,
+                          const std::vector<std::string>& words) {
+  // What follows "--" is taken as it stands; cxxopts would split it at commas as values of a
+  // positional list.
+  const auto end = std::find(words.begin(), words.end(), "--");
+  std::vector<const char*> argv{"tug"};
+  std::transform(words.begin(), end, std::back_inserter(argv),
+                 [](const std::string& word) { return word.c_str(); });
+
+  cxxopts::Options options("tug");
+  options.allow_unrecognised_options();
+  auto add = options.add_options();
+  std::set<std::string> added;  // a verb's own flag hides the global one of the same name
+  for (const OptionGroup& group : groups) {
+    for (const Option& option : group.options) {
+      if (added.insert(option.name).second) add_option(add, option);
+    }
+  }
+  Arguments arguments;
+  try {
+    const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
+    for (const cxxopts::KeyValue& item : result.arguments()) {
+      const Option* option = nullptr;
+      for (const OptionGroup& group : groups) {
+        for (const Option& candidate : group.options) {
+          if (item.key() == candidate.name) option = &candidate;
+        }
+      }
+      auto& values = arguments.values_[item.key()];
+      if (option != nullptr && option->kind == Option::Kind::list) {
+        for (const std::string_view part : split(item.value(), ',')) values.emplace_back(part);
+      } else {
+        values.push_back(item.value());
+      }
+    }
+    for (const std::string& word : result.unmatched()) {
+      if (word.size() > 1 && word.front() == '-') refuse_unknown(word, groups);
+      arguments.positional_.push_back(word);
+    }
+  } catch (const cxxopts::exceptions::missing_argument&) {
+    throw Error(ErrorKind::usage, fmt::format("flag needs an argument: {}",
+                                              printable(words.empty() ? "" : *(end - 1), 60)));
+  } catch (const cxxopts::exceptions::exception& error) {
+    throw Error(ErrorKind::usage, printable(error.what(), 200));
+  }
+  if (end != words.end())
+    arguments.positional_.insert(arguments.positional_.end(), end + 1, words.end());
+  return arguments;
+}
+
+std::string help_text(const Verb& verb) {
+  return fmt::format("{}\n\nUsage:\n  tug {} [flags] {}\n\n{}\n{}{}", verb.summary, verb.name,
+                     verb.arguments, verb.description, options_text(verb.groups),
+                     options_text(global_options()));
+}
+
+std::string help_text() {
+  std::string text =
+      "tug pushes and copies container images to registries, with nothing else "
+      "installed.\n\nUsage:\n  tug [flags] VERB [flags] ARGUMENTS\n\nVerbs:\n";
+  for (const Verb& verb : verbs()) text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
+  text += options_text(global_options());
+  return text + "\n\"tug VERB --help\" tells more about a verb.\n";
+}
+
+}  // namespace tug::cli

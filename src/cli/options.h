@@ -1,0 +1,91 @@
+// The option table: the one place that says which verbs and flags exist. Parsing, --help, the man
+// page and the completions are made from it. cxxopts is known to options.cc alone.
+#ifndef TUG_CLI_OPTIONS_H_
+#define TUG_CLI_OPTIONS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tug::cli {
+
+struct Option {
+  enum class Kind {
+    flag,           // --quiet
+    optional_bool,  // --tls-verify, --tls-verify=false; takes a value with '=' only
+    value,          // --authfile FILE, --authfile=FILE
+    list,           // --additional-tag TAG, may be repeated; also splits at commas
+  };
+  std::string name;
+  char short_name;  // '\0': none
+  Kind kind;
+  const char* value_name;
+  const char* help;
+  bool hidden = false;  // accepted, not shown
+};
+
+// A heading and its flags.
+struct OptionGroup {
+  const char* title;
+  std::vector<Option> options;
+};
+
+// What was given on the command line.
+class Arguments {
+ public:
+  [[nodiscard]] const std::vector<std::string>& positional() const noexcept { return positional_; }
+  [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] bool flag(std::string_view name) const;  // Throws Error(usage): not a boolean.
+  [[nodiscard]] std::optional<bool> optional_bool(std::string_view name) const;  // the same
+  [[nodiscard]] std::optional<std::string> value(
+      std::string_view name) const;  // the last one given
+  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
+  // Throw Error(usage) naming the flag.
+  [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t low,
+                                                    std::int64_t high) const;
+  [[nodiscard]] std::optional<std::chrono::milliseconds> duration(std::string_view name) const;
+
+ private:
+  friend Arguments parse_arguments(const std::vector<OptionGroup>&,
+                                   const std::vector<std::string>&);
+  std::map<std::string, std::vector<std::string>, std::less<>> values_;
+  std::vector<std::string> positional_;
+};
+
+// Options and arguments may be mixed; "--" ends options. Throws Error(usage): unknown flag (with
+// the nearest known one), missing value.
+Arguments parse_arguments(const std::vector<OptionGroup>& groups,
+                          const std::vector<std::string>& words);
+
+// A Go duration: "30s", "1m30s", "500ms", "1.5h", "0". nullopt when it is none or negative.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+class Context;
+
+struct Verb {
+  const char* name;
+  const char* arguments;  // "SOURCE DESTINATION"
+  const char* summary;    // one line
+  const char* description;
+  std::vector<OptionGroup> groups;
+  std::size_t argument_count;
+  int (*run)(Context& context, const Arguments& arguments);
+};
+
+// Flags of every verb, before or after it.
+const std::vector<OptionGroup>& global_options();
+const std::vector<Verb>& verbs();
+
+// Groups that several verbs share; `prefix` is "", "src-" or "dest-".
+std::vector<Option> registry_options(const std::string& prefix);
+
+std::string help_text(const Verb& verb);
+std::string help_text();
+
+}  // namespace tug::cli
+
+#endif  // TUG_CLI_OPTIONS_H_

@@ -1,0 +1,171 @@
+"""Debian's docker-registry on a free loopback port, for as long as a `with` block lasts.
+
+    with Registry(directory, htpasswd={"alice": "secret"}) as registry:
+        registry.address          # "127.0.0.1:41234"
+        registry.requests()       # what clients asked: [Request("PUT", "/v2/a/manifests/1", 201), ...]
+        registry.stored_blob(d)   # the bytes on the registry's disk
+
+The registry itself picks the port (it is told port 0 and logs what it got), so there is no race for it. It is ended by its
+process id, and by the kernel should this process die.
+"""
+
+import collections
+import ctypes
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+Request = collections.namedtuple("Request", "method path status")
+
+MANIFEST_TYPES = ", ".join((
+    "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"))
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """For Popen's preexec_fn: the child gets SIGTERM when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Registry:
+    """`htpasswd`: {user: password}. `tokens`: a TokenServer. `certificate`: (crt, key) for https. `client_ca`: clients must have
+    a certificate that it signed. `environment`: further REGISTRY_... settings."""
+
+    def __init__(self, directory, *, htpasswd=None, tokens=None, certificate=None, client_ca=None, environment=None):
+        self.directory = directory
+        self.storage = directory / "storage"
+        self.scheme = "https" if certificate else "http"
+        self._certificate = certificate
+        self._environment = environment or {}
+        self._config = {
+            "version": "0.1",
+            "log": {"level": "info", "formatter": "json"},
+            "storage": {"filesystem": {"rootdirectory": str(self.storage)}, "delete": {"enabled": True}},
+            "http": {"addr": "127.0.0.1:0", "secret": "not one"},
+            # Without this, manifests with foreign layers are refused whatever their URLs are.
+            "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+        }
+        if certificate:
+            self._config["http"]["tls"] = {"certificate": str(certificate[0]), "key": str(certificate[1])}
+            if client_ca:
+                self._config["http"]["tls"]["clientcas"] = [str(client_ca)]
+        if htpasswd:
+            self._htpasswd(htpasswd)
+        if tokens:
+            self._config["auth"] = {"token": {"realm": tokens.realm, "service": tokens.service, "issuer": tokens.issuer,
+                                              "rootcertbundle": str(tokens.certificate)}}
+
+    def _htpasswd(self, users):
+        path = self.directory / "htpasswd"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        for user, password in users.items():
+            subprocess.run(["htpasswd", "-iBC4", str(path), user], input=password.encode(), check=True, stderr=subprocess.DEVNULL)
+        self._config["auth"] = {"htpasswd": {"realm": "tug tests", "path": str(path)}}
+
+    # ---- life
+
+    def __enter__(self):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "config.yml"
+        config.write_text(json.dumps(self._config))  # YAML is a superset of JSON
+        self._access_log = self.directory / "access.log"
+        self._error_log = self.directory / "error.log"
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "OTEL_TRACES_EXPORTER": "none", **self._environment}
+        with open(self._access_log, "wb") as out, open(self._error_log, "wb") as err:
+            self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stdout=out,
+                                             stderr=err, env=environment, preexec_fn=die_with_parent)
+        try:
+            self.address = self._wait_for_address()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def _stop(self):
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait_for_address(self):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.search(r"listening on (127\.0\.0\.1:\d+)", self.log())
+            if found:
+                return found.group(1)
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise RuntimeError("docker-registry did not start:\n" + self.log())
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    # ---- what it saw
+
+    def log(self):
+        """Its own log: for the output of a failing test."""
+        return self._error_log.read_text(errors="replace")
+
+    def requests(self):
+        """All requests so far. The registry writes an access line before it sends the response out."""
+        lines = re.findall(r'"([A-Z]+) (\S+) HTTP/[\d.]+" (\d+)', self._access_log.read_text(errors="replace"))
+        return [Request(method, path, int(status)) for method, path, status in lines]
+
+    # ---- what it holds, read from its disk
+
+    def stored_blob(self, digest):
+        algorithm, encoded = digest.split(":")
+        path = self.storage / "docker/registry/v2/blobs" / algorithm / encoded[:2] / encoded / "data"
+        return path.read_bytes() if path.is_file() else None
+
+    def has_blob_link(self, repository, digest):
+        """Whether clients of `repository` can see the blob."""
+        algorithm, encoded = digest.split(":")
+        return (self._repository(repository) / "_layers" / algorithm / encoded / "link").is_file()
+
+    def tags(self, repository):
+        """{tag: digest}"""
+        links = sorted((self._repository(repository) / "_manifests/tags").glob("*/current/link"))
+        return {link.parent.parent.name: link.read_text() for link in links}
+
+    def _repository(self, name):
+        return self.storage / "docker/registry/v2/repositories" / name
+
+    # ---- a client of our own, to look at what others see
+
+    def get(self, path, *, accept=MANIFEST_TYPES, authorization=None, ca=None, client=None):
+        """(status, headers, body) of a GET; `client` is a (crt, key) pair."""
+        context = None
+        if self._certificate:
+            context = ssl.create_default_context(cafile=str(ca)) if ca else ssl._create_unverified_context()
+            if client:
+                context.load_cert_chain(*map(str, client))
+        request = urllib.request.Request(f"{self.scheme}://{self.address}{path}", headers={"Accept": accept})
+        if authorization:
+            request.add_header("Authorization", authorization)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        try:
+            with opener.open(request, timeout=30) as response:
+                return response.status, response.headers, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def __str__(self):
+        return f"registry at {self.address}, its log:\n{self.log()}" if os.path.exists(self._error_log) else "registry"

@@ -1,0 +1,273 @@
+"""The command line: help, version, usage errors, where options may stand, and inspect beside skopeo's."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support import case  # noqa: E402
+from support.case import FIXTURES, HOST_ARCHITECTURE, SystemTest, fixture, registry_for_class, tug_only  # noqa: E402
+from support.layouts import Layout  # noqa: E402
+
+HELLO = f"oci:{FIXTURES}/hello:1.0"
+
+
+class Usage(SystemTest):
+    """Nothing here needs a registry."""
+
+    def test_version(self):
+        """--version and -v: one line on stdout."""
+        for flag in ("--version", "-v"):
+            result = self.assert_success(self.tug(flag))
+            self.assertRegex(result.out, r"\A(tug|skopeo) version \d+\.\d+\.\d+[^\n]*\n\Z")
+            self.assertEqual(result.err, "")
+
+    def test_help(self):
+        """--help and -h, for the program and for each verb: on stdout, exit 0, with its options."""
+        for arguments, words in ((["--help"], ["copy", "inspect", "--debug"]), (["-h"], ["copy"]),
+                                 (["copy", "--help"], ["--dest-creds", "--all", "--digestfile", "--retry-times"]),
+                                 (["copy", "-h"], ["--multi-arch"]), (["inspect", "--help"], ["--raw", "--config", "--creds"])):
+            if case.IS_SKOPEO and "--multi-arch" in words:
+                words = ["--all"]
+            with self.subTest(arguments=arguments):
+                result = self.assert_success(self.tug(*arguments))
+                self.assertEqual(result.err, "")
+                for word in words:
+                    self.assertIn(word, result.out)
+
+    def test_no_verb(self):
+        """Without a verb: exit 1, and where to find help."""
+        self.assert_failure(self.tug(), text="--help")
+
+    def test_unknown_verb(self):
+        """An unknown verb: exit 1, naming it."""
+        self.assert_failure(self.tug("frobnicate"), text="frobnicate")
+
+    @tug_only
+    def test_unknown_verb_that_is_nearly_known(self):
+        """A typing error gets the verb that was meant."""
+        self.assert_failure(self.tug("cpoy"), text="copy")
+
+    def test_unknown_flag(self):
+        """An unknown option: exit 1, naming it, for the program and for a verb."""
+        for arguments in (["--frob"], ["copy", "--frob"], ["copy", "--frob=1", "a", "b"], ["copy", HELLO, "--frob", "docker://x/y"]):
+            with self.subTest(arguments=arguments):
+                self.assert_failure(self.tug(*arguments), text="frob")
+
+    def test_missing_value(self):
+        """An option without its value."""
+        self.assert_failure(self.tug("copy", HELLO, "docker://127.0.0.1:1/x", "--digestfile"), text="digestfile")
+
+    def test_bad_values(self):
+        """Values that are no duration, number or boolean."""
+        flags = ["--command-timeout=soon", "--dest-tls-verify=maybe", "--retry-times=some"]
+        if not case.IS_SKOPEO:
+            flags += ["--image-parallel-copies=-1", "--image-parallel-copies=x", "--retry-delay=later", "--dest-compress-level=high"]
+        for flag in flags:
+            with self.subTest(flag=flag):
+                result = self.tug("copy", flag, HELLO, "docker://127.0.0.1:1/x")
+                self.assert_failure(result, text=re.escape(flag.partition("=")[0].lstrip("-")))
+
+    @tug_only
+    def test_wrong_number_of_arguments(self):
+        """copy takes two, inspect one: exit 1, with the usage on stderr."""
+        for arguments in (["copy"], ["copy", HELLO], ["copy", HELLO, "docker://a/b", "docker://c/d"], ["inspect"], ["inspect", "a", "b"]):
+            with self.subTest(arguments=arguments):
+                result = self.tug(*arguments)
+                self.assertEqual((result.code, result.out), (1, ""))
+                self.assertRegex(result.err, case.FATAL_LINE)
+
+    def test_optional_boolean_takes_its_value_only_with_an_equals_sign(self):
+        """`--dest-tls-verify false` leaves "false" as an argument: one too many."""
+        result = self.tug("copy", "--dest-tls-verify", "false", HELLO, "docker://127.0.0.1:1/x")
+        self.assertEqual(result.code, 0 if case.IS_SKOPEO else 1)  # Debian's skopeo shows its help instead
+
+    @tug_only
+    def test_contradicting_global_flags(self):
+        """--insecure-policy excludes --require-signed."""
+        result = self.tug("copy", "--insecure-policy", "--require-signed", HELLO, "docker://127.0.0.1:1/x")
+        self.assert_failure(result, text="require-signed")
+
+    @tug_only
+    def test_a_verb_that_is_not_there_yet(self):
+        """Flags that tug knows of skopeo but cannot serve are refused by name, not ignored."""
+        for flag in ("--sign-by=x", "--encryption-key=jwe:x", "--dest-compress-format=zstd:chunked"):
+            with self.subTest(flag=flag):
+                result = self.tug("copy", flag, HELLO, "docker://127.0.0.1:1/x", "--retry-times=0")
+                self.assertEqual(result.code, 1)
+                self.assertRegex(result.message(), re.escape(flag.partition("=")[0].lstrip("-")) + "|zstd:chunked")
+
+    @tug_only
+    def test_closed_stdout(self):
+        """A reader that went away ends the program; it does not hang or claim success."""
+        read, write = os.pipe()
+        os.close(read)
+        process = subprocess.run([case.TUG, "inspect", HELLO], env=self.environment, stdin=subprocess.DEVNULL, stdout=write,
+                                 stderr=subprocess.PIPE, timeout=60)
+        os.close(write)
+        self.assertNotEqual(process.returncode, 0)
+
+
+@registry_for_class()
+class Order(SystemTest):
+    """Options may stand before the verb, after it, between the arguments and behind them."""
+
+    def test_positions(self):
+        """GNU style: --opt=value, --opt value, mixed with arguments; global options on both sides of the verb."""
+        destination = f"docker://{self.registry.address}/order"
+        lines = [["copy", "--dest-tls-verify=false", HELLO, destination + ":1"],
+                 ["copy", HELLO, "--dest-tls-verify=false", destination + ":2"],
+                 ["copy", HELLO, destination + ":3", "--dest-tls-verify=false"],
+                 ["--insecure-policy", "--command-timeout", "60s", "copy", "--dest-tls-verify=false", HELLO, destination + ":4"],
+                 ["copy", "--insecure-policy", "--command-timeout=1m30s", "--dest-tls-verify=false", HELLO, destination + ":5"],
+                 ["copy", "--dest-tls-verify=0", "-q", "--", HELLO, destination + ":6"],
+                 ["copy", "--dest-tls-verify=f", "--override-os", "linux", HELLO, destination + ":7"]]
+        for number, arguments in enumerate(lines, 1):
+            with self.subTest(arguments=arguments):
+                self.assert_success(self.tug(*arguments))
+                self.assertIn(str(number), self.registry.tags("order"))
+
+    def test_relative_paths(self):
+        """oci: paths are relative to the working directory."""
+        self.assert_success(self.tug("copy", "--dest-tls-verify=false", "oci:hello:1.0",
+                                     f"docker://{self.registry.address}/relative:1", cwd=FIXTURES))
+
+    def test_default_tag(self):
+        """No tag means latest."""
+        self.assert_success(self.tug("copy", "--dest-tls-verify=false", HELLO, f"docker://{self.registry.address}/untagged"))
+        self.assertEqual(set(self.registry.tags("untagged")), {"latest"})
+
+    def test_localhost(self):
+        """localhost:PORT is a host, not a Docker Hub path."""
+        port = self.registry.address.rpartition(":")[2]
+        self.assert_success(self.tug("copy", "--dest-tls-verify=false", HELLO, f"docker://localhost:{port}/named:1"))
+        self.assertEqual(set(self.registry.tags("named")), {"1"})
+
+
+@registry_for_class()
+class Inspect(SystemTest):
+    """tug inspect beside skopeo inspect, for the same image."""
+
+    def setUp(self):
+        super().setUp()
+        self.pushed = f"docker://{self.registry.address}/inspected"
+        self.skopeo("copy", "--dest-tls-verify=false", HELLO, self.pushed + ":1")
+        self.skopeo("copy", "--dest-tls-verify=false", HELLO, self.pushed + ":2")
+        self.skopeo("copy", "--all", "--dest-tls-verify=false", f"oci:{FIXTURES}/multi:all", self.pushed + "-multi:1")
+        self.skopeo("copy", "--dest-tls-verify=false", f"oci:{FIXTURES}/artifact:chart", self.pushed + "-chart:1")
+
+    def both(self, *arguments):
+        return self.assert_success(self.tug("inspect", *arguments)).out, self.skopeo("inspect", *arguments).out
+
+    def test_raw(self):
+        """--raw: the manifest's bytes and not one more, from a registry and from a layout."""
+        for name, reference in (("hello:1.0", self.pushed + ":1"), ("multi:all", self.pushed + "-multi:1"),
+                                ("artifact:chart", self.pushed + "-chart:1")):
+            layout, descriptor = fixture(name)
+            ours = self.assert_success(self.tug("inspect", "--raw", "--tls-verify=false", reference)).out
+            self.assertEqual(ours.encode(), layout.read(descriptor))
+            ours = self.assert_success(self.tug("inspect", "--raw", self.source(name))).out
+            self.assertEqual(ours.encode(), layout.read(descriptor))
+
+    def test_raw_config(self):
+        """--config --raw: the config's bytes."""
+        layout, descriptor = fixture("hello:1.0")
+        config = layout.read(layout.read_json(descriptor)["config"])
+        for arguments in (["--tls-verify=false", self.pushed + ":1"], [HELLO]):
+            ours, theirs = self.both("--config", "--raw", *arguments)
+            self.assertEqual(ours.encode(), config)
+            self.assertEqual(theirs.encode(), config)
+
+    def test_config(self):
+        """--config: the OCI view, indented as skopeo does it, to the byte."""
+        for arguments in (["--tls-verify=false", self.pushed + ":1"], [HELLO]):
+            ours, theirs = self.both("--config", *arguments)
+            self.assertEqual(ours, theirs)
+
+    def test_default(self):
+        """The fields and values of skopeo's JSON; those that 1.9.3 does not have yet are as cli-surface A.4 tells."""
+        for arguments in (["--tls-verify=false", self.pushed + ":1"], [HELLO],
+                          ["--tls-verify=false", self.pushed + "-multi:1"], ["--tls-verify=false", "--override-arch=arm64", self.pushed + "-multi:1"]):
+            with self.subTest(arguments=arguments):
+                ours, theirs = map(json.loads, self.both(*arguments))
+                layers_data = ours.pop("LayersData", None)
+                ours.pop("Tag", None)
+                self.assertEqual(ours, theirs)
+                if not case.IS_SKOPEO:
+                    self.assertEqual([layer["Digest"] for layer in layers_data], theirs["Layers"])
+
+    @tug_only
+    def test_order_and_form_of_the_default(self):
+        """Names in skopeo's order, four spaces of indent, <, > and & escaped, a newline at the end."""
+        out = self.assert_success(self.tug("inspect", "--tls-verify=false", self.pushed + ":1")).out
+        names = re.findall(r'^    "(\w+)":', out, re.MULTILINE)
+        self.assertEqual(names, ["Name", "Tag", "Digest", "RepoTags", "Created", "DockerVersion", "Labels", "Architecture", "Os", "Layers",
+                                 "LayersData", "Env"] if "Tag" in names else
+                         ["Name", "Digest", "RepoTags", "Created", "DockerVersion", "Labels", "Architecture", "Os", "Layers", "LayersData",
+                          "Env"])
+        self.assertIn(r'"\u003ca\u003e \u0026 \"b\""', out)
+        self.assertTrue(out.startswith("{\n    ") and out.endswith("}\n"))
+        self.assertEqual(sorted(json.loads(out)["RepoTags"]), ["1", "2"])
+        layout, descriptor = fixture("hello:1.0")
+        expected = [{"MIMEType": layer["mediaType"], "Digest": layer["digest"], "Size": layer["size"], "Annotations": None}
+                    for layer in layout.read_json(descriptor)["layers"]]
+        self.assertEqual(json.loads(out)["LayersData"], expected)
+
+    @tug_only
+    def test_no_tags(self):
+        """-n: RepoTags is an empty list, and the registry is not asked for tags."""
+        before = len(self.registry.requests())
+        for flag in ("-n", "--no-tags"):
+            out = self.assert_success(self.tug("inspect", flag, "--tls-verify=false", self.pushed + ":1")).out
+            self.assertEqual(json.loads(out)["RepoTags"], [])
+        self.assertFalse(any("/tags/" in request.path for request in self.registry.requests()[before:]))
+
+    def test_by_digest(self):
+        """NAME@DIGEST."""
+        _, descriptor = fixture("hello:1.0")
+        ours, theirs = self.both("--raw", "--tls-verify=false", f"{self.pushed}@{descriptor['digest']}")
+        self.assertEqual(ours, theirs)
+
+    def test_default_instance(self):
+        """Of an index: the index's digest, the layers of this platform's instance."""
+        out = self.assert_success(self.tug("inspect", "--tls-verify=false", self.pushed + "-multi:1")).out
+        document = json.loads(out)
+        self.assertEqual(document["Digest"], fixture("multi:all")[1]["digest"])
+        self.assertEqual(document["Architecture"], HOST_ARCHITECTURE)
+
+    @tug_only
+    def test_docker_schema_2(self):
+        """A Docker image's config, from the layout."""
+        out = self.assert_success(self.tug("inspect", f"oci:{FIXTURES}/docker-v2s2:image")).out
+        self.assertEqual(json.loads(out)["Architecture"], "amd64")
+
+    def test_artifact(self):
+        """What is no image has no such view: an error that names the type; --raw works."""
+        result = self.tug("inspect", "--tls-verify=false", self.pushed + "-chart:1")
+        self.assert_failure(result, text=re.escape("application/vnd.cncf.helm.config.v1+json"))
+
+    @tug_only
+    def test_not_there(self):
+        """A tag that is not there: exit 2. A repository that is not there: exit 2 as well."""
+        self.assert_failure(self.tug("inspect", "--tls-verify=false", self.pushed + ":none"), code=2, text="none")
+        self.assert_failure(self.tug("inspect", "--tls-verify=false", self.pushed + "-none:1"), code=2, text="none")
+        self.assert_failure(self.tug("inspect", f"oci:{FIXTURES}/hello:none"), code=2, text="none")
+
+    @tug_only
+    def test_damaged_layout(self):
+        """inspect checks digests too: of the manifest and of the config."""
+        layout = Layout(shutil.copytree(FIXTURES / "hello", self.temp / "hello"))
+        descriptor = layout.descriptor()
+        for blob in (layout.read_json(descriptor)["config"], descriptor):
+            path = layout.blob_path(blob["digest"])
+            path.write_bytes(path.read_bytes().replace(b"sha256", b"sha265", 1))
+            self.assert_failure(self.tug("inspect", "--config", f"oci:{layout.path}"), text=blob["digest"].partition(":")[2])
+
+
+if __name__ == "__main__":
+    case.main()

@@ -1,0 +1,276 @@
+"""Images of real containers-storage stores (overlay and vfs), pushed by tug and read back by Debian's tools."""
+
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support import case  # noqa: E402
+from support.case import SystemTest  # noqa: E402
+from support.layouts import Layout, digest_of  # noqa: E402
+from support.registry import Registry  # noqa: E402
+from support.stores import UNREADABLE, Store  # noqa: E402
+
+
+def uncompressed(data):
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return subprocess.run(["zstd", "-dqc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return data
+
+
+class StorageTests:
+    """The tests of one driver."""
+
+    driver = None
+
+    @classmethod
+    def setUpClass(cls):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix=f"tug-test-{cls.driver}-"))
+        cls.addClassCleanup(shutil.rmtree, directory, ignore_errors=True)
+        cls.store = Store(directory / "store", cls.driver).build_all()
+        cls.registry = cls.enterClassContext(Registry(directory / "registry"))
+
+    def push(self, name, repository, *flags, cache=False, **options):
+        source = name if name.startswith("containers-storage:") else self.store.reference(name)
+        if not cache:
+            flags = ("--no-cache", *flags)
+        return self.tug("copy", "--dest-tls-verify=false", *flags, source, f"docker://{self.registry.address}/{repository}", **options)
+
+    def pulled(self, repository, tag="1"):
+        """(manifest, config, layers' bytes), read with skopeo and checked."""
+        target = self.temp / f"pulled-{repository.replace('/', '-')}-{tag}"
+        self.skopeo("copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/{repository}:{tag}", f"dir:{target}")
+        read = lambda digest: (target / digest.split(":")[1]).read_bytes()  # noqa: E731
+        manifest = json.loads((target / "manifest.json").read_bytes())
+        layers = [read(layer["digest"]) for layer in manifest["layers"]]
+        return manifest, json.loads(read(manifest["config"]["digest"])), layers
+
+    def assert_layers_are_the_stores(self, repository, tag="1"):
+        manifest, config, layers = self.pulled(repository, tag)
+        self.assertEqual([digest_of(uncompressed(layer)) for layer in layers], config["rootfs"]["diff_ids"])
+        return manifest
+
+    def opened_files(self, *arguments):
+        """The files that a run opens, by strace."""
+        trace = self.temp / "trace"
+        result = self.tug("-f", "-qq", "-e", "trace=openat,openat2", "-o", trace, case.TUG, *arguments, program="strace")
+        self.assert_success(result)
+        return trace.read_text(errors="replace")
+
+    # ---- what is pushed
+
+    def test_every_image_comes_out_as_the_store_has_it(self):
+        """The uncompressed layers of every image hash to the config's diff IDs; the two deliberate failures fail as specified."""
+        for name in self.store.images:
+            with self.subTest(name):
+                repository = name.split(":")[0]
+                result = self.push(name, name)
+                if name in UNREADABLE:
+                    self.assert_failure(result, text=UNREADABLE[name])
+                    self.assertNotIn(name.split(":")[1], self.registry.tags(repository))
+                    continue
+                self.assert_success(result)
+                manifest = self.assert_layers_are_the_stores(repository, name.split(":")[1])
+                record = next(r for r in self.store.records() if f"localhost/{name}" in r.get("names", []))
+                self.assertIn(manifest["config"]["digest"], record["big-data-names"])
+
+    def test_pulls_back_into_a_fresh_store_and_unpacks(self):
+        """skopeo and buildah take it into a store, umoci unpacks it."""
+        self.assert_success(self.push("chain:3", "fresh:1"))
+        self.assert_success(self.push("pull-gnu:1", "fresh:2"))
+        fresh = Store(self.temp / "fresh", self.driver)
+        for tag in ("1", "2"):
+            fresh.run("skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/fresh:{tag}",
+                      f"containers-storage:localhost/fresh:{tag}")
+        self.assertEqual(len(fresh.records()), 2)
+        container = fresh.run("buildah", "from", "--pull-never", "localhost/fresh:1")
+        mount = pathlib.Path(fresh.run("buildah", "mount", container))
+        self.assertEqual((mount / "a").read_bytes(), b"changed")
+        self.assertFalse((mount / "b").exists())
+        fresh.run("buildah", "rm", container)
+        self.skopeo("copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/fresh:1", f"oci:{self.temp}/unpack:1")
+        subprocess.run(["umoci", "unpack", "--image", f"{self.temp}/unpack:1", str(self.temp / "bundle")], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        self.assertEqual((self.temp / "bundle/rootfs/a").read_bytes(), b"changed")
+
+    def test_compression_formats_and_levels(self):
+        """gzip and zstd at several levels, accepted by gzip -t and zstd -t; the media type says what it is."""
+        for format, level, check in (("gzip", 1, "gzip"), ("gzip", 9, "gzip"), ("zstd", None, "zstd"), ("zstd", 19, "zstd")):
+            with self.subTest(f"{format} {level}"):
+                repository = f"compressed-{format}-{level}".lower()
+                flags = ["--dest-compress-format", format] + (["--dest-compress-level", str(level)] if level else [])
+                self.assert_success(self.push("big:1", f"{repository}:1", *flags))
+                manifest = self.assert_layers_are_the_stores(repository)
+                for layer in manifest["layers"]:
+                    self.assertTrue(layer["mediaType"].endswith("+" + format), layer)
+                    blob = self.registry.stored_blob(layer["digest"])
+                    subprocess.run([check, "-t"], input=blob, check=True, stderr=subprocess.DEVNULL)
+
+    def test_same_bytes_on_every_run_and_with_one_cpu(self):
+        """Deterministic: pinned to one CPU and free, twice each."""
+        digests = set()
+        for number, prefix in enumerate(([], [], ["taskset", "-c", "0"])):
+            arguments = ["copy", "--no-cache", "--json", "--dest-tls-verify=false", self.store.reference("big:1"), f"docker://{self.registry.address}/same{number}:1"]
+            program, arguments = (prefix[0], [*prefix[1:], case.TUG, *arguments]) if prefix else (case.TUG, arguments)
+            digests.add(self.assert_success(self.tug(*arguments, program=program)).json()["digest"])
+        self.assertEqual(len(digests), 1)
+
+    def test_original_blobs_at_the_registry_keep_the_manifest(self):
+        """When the registry has the compressed blobs that were pulled, the original manifest goes out unchanged and no layer is read."""
+        layout = Layout(self.store.directory / "layouts/pull-gnu-1")
+        self.assert_success(self.copy(layout, f"{self.registry.address}/original:other", "--dest-tls-verify=false"))
+        result = self.assert_success(self.push("pull-gnu:1", "original:1", "--json"))
+        self.assertEqual(result.json()["digest"], layout.descriptor("v1")["digest"])
+        self.assertEqual({blob["outcome"] for blob in result.json()["blobs"]}, {"existed"})
+
+    # ---- no work twice
+
+    def test_second_push_reads_no_layer_and_sends_nothing(self):
+        """Without any cache: the manifest under the tag tells everything."""
+        self.assert_success(self.push("chain:3", "again:1"))
+        before = len(self.registry.requests())
+        trace = self.opened_files("copy", "--no-cache", "--dest-tls-verify=false", self.store.reference("chain:3"), f"docker://{self.registry.address}/again:1")
+        self.assertNotIn("tar-split", trace)
+        self.assertEqual({r.method for r in self.registry.requests()[before:]}, {"GET"})
+
+    def test_another_image_reuses_the_layers_under_the_tag(self):
+        """chain:3 over chain:2: two of three layers are paired by diff ID."""
+        self.assert_success(self.push("chain:2", "upgrade:1"))
+        result = self.assert_success(self.push("chain:3", "upgrade:1", "--json"))
+        outcomes = sorted(blob["outcome"] for blob in result.json()["blobs"])
+        self.assertEqual(outcomes, ["existed", "existed", "uploaded", "uploaded"])
+        self.assert_layers_are_the_stores("upgrade")
+
+    def test_cache_finds_the_layers_in_another_repository(self):
+        """The blob info cache: a push to a second repository mounts, and opens no layer."""
+        environment = {"XDG_DATA_HOME": str(self.temp / "data"), "_CONTAINERS_ROOTLESS_UID": "1000"}
+        self.assert_success(self.push("chain:3", "cached-one:1", cache=True, env=environment))
+        self.assertTrue((self.temp / "data/containers/cache/blob-info-cache-v1.sqlite").exists())
+        result = self.assert_success(self.push("chain:3", "cached-two:1", "--json", cache=True, env=environment))
+        layers = [blob for blob in result.json()["blobs"] if "config" not in blob["mediaType"]]
+        self.assertEqual({blob["outcome"] for blob in layers}, {"mounted"}, result.out)
+        self.assert_layers_are_the_stores("cached-two")
+
+    # ---- the store stays usable
+
+    def test_no_lock_is_held_while_a_push_runs(self):
+        """buildah starts and works while a push is under way (the registry is stopped in the middle of it)."""
+        process = self.start("copy", "--no-cache", "--dest-tls-verify=false", self.store.reference("big:1"), f"docker://{self.registry.address}/slow:1")
+        os.kill(self.registry.pid, 19)
+        try:
+            time.sleep(0.5)
+            self.assertIsNone(process.poll())
+            begin = time.monotonic()
+            self.store.run("buildah", "images")
+            self.assertLess(time.monotonic() - begin, 30)
+            self.assertIsNone(process.poll())
+        finally:
+            os.kill(self.registry.pid, 18)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, out + err)
+
+    def test_a_lock_held_by_another_does_not_block_for_ever(self):
+        """Another process holds the exclusive locks: the files are read all the same."""
+        with open(self.store.root / f"{self.driver}-layers/layers.lock", "r+b") as lock:
+            fcntl.fcntl(lock, fcntl.F_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            self.assert_success(self.push("single:1", "locked:1", timeout=60))
+
+    def test_read_only_store_without_lock_files(self):
+        """A copy of the store whose lock files are gone, on a read-only mount where that is possible."""
+        copy = self.temp / "copy"
+        subprocess.run(["cp", "-a", str(self.store.root), str(copy)], check=True)
+        for lock in copy.rglob("*.lock"):
+            lock.unlink()
+        source = f"containers-storage:[{self.driver}@{copy}+{self.temp}/run]localhost/chain:3"
+        self.assert_success(self.push(source, "readonly:1"))
+        self.assert_layers_are_the_stores("readonly")
+        self.assertEqual(list(copy.rglob("*.lock")), [])
+
+    def test_image_removed_in_mid_push(self):
+        """A clear error, exit 1, and nothing is tagged."""
+        copy = self.temp / "copy"
+        subprocess.run(["cp", "-a", str(self.store.root), str(copy)], check=True)
+        source = f"containers-storage:[{self.driver}@{copy}+{self.temp}/run]localhost/big:1"
+        os.kill(self.registry.pid, 19)
+        try:
+            process = self.start("copy", "--no-cache", "--dest-tls-verify=false", source, f"docker://{self.registry.address}/removed:1")
+            time.sleep(0.3)
+            shutil.rmtree(copy)
+        finally:
+            os.kill(self.registry.pid, 18)
+        out, err = process.communicate(timeout=120)
+        self.assertIn(process.returncode, (1, 2), out + err)
+        self.assertEqual(self.registry.tags("removed"), {})
+
+    # ---- how an image is named
+
+    def test_references(self):
+        """Names, ids, id prefixes, digests; what does not resolve is exit 2."""
+        record = next(r for r in self.store.records() if "localhost/chain:3" in r.get("names", []))
+        prefix = f"containers-storage:[{self.driver}@{self.store.root}+{self.store.runroot}]"
+        for number, text in enumerate((record["id"], record["id"][:12], "@" + record["id"], "localhost/chain:3", f"localhost/chain:3@{record['id']}",
+                                       f"localhost/chain@{record['big-data-digests']['manifest']}")):
+            with self.subTest(text):
+                self.assert_success(self.push(prefix + text, f"named:{number}"))
+        for text in ("localhost/nothing:1", "chain:3", f"localhost/single@{record['id']}", "f" * 12):
+            with self.subTest(text):
+                self.assert_failure(self.push(prefix + text, "named:no"), code=2, text="does not resolve to an image ID")
+
+    def test_storage_conf_finds_the_store(self):
+        """Without [..] the store comes from storage.conf, STORAGE_DRIVER."""
+        environment = {"CONTAINERS_STORAGE_CONF": str(self.store.conf)}
+        self.assert_success(self.push("containers-storage:localhost/single:1", "conf:1", env=environment))
+        result = self.push("containers-storage:localhost/single:1", "conf:2", env={"CONTAINERS_STORAGE_CONF": "/nonexistent/storage.conf"})
+        self.assert_failure(result, text="/nonexistent/storage.conf")
+
+    def test_additional_image_store(self):
+        """options.additionalimagestores of storage.conf."""
+        conf = self.temp / "storage.conf"
+        conf.write_text(f'[storage]\ndriver = "{self.driver}"\ngraphroot = "{self.temp}/empty"\nrunroot = "{self.temp}/emptyrun"\n'
+                        f'[storage.options]\nadditionalimagestores = ["{self.store.root}"]\n')
+        self.assert_success(self.push("containers-storage:localhost/chain:3", "additional:1", env={"CONTAINERS_STORAGE_CONF": str(conf)}))
+        self.assert_layers_are_the_stores("additional")
+
+    def test_lists(self):
+        """A list made by buildah: --all pushes every instance with its compressed digest; an index pulled with one instance says what is missing."""
+        self.assert_success(self.push("list:1", "list:1", "--all"))
+        index = json.loads(self.skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{self.registry.address}/list:1").out)
+        self.assertEqual(len(index["manifests"]), 2)
+        for child in index["manifests"]:
+            stored = self.registry.stored_blob(child["digest"])
+            self.assertEqual(len(stored), child["size"])
+            self.assertEqual("sha256:" + hashlib.sha256(stored).hexdigest(), child["digest"])
+
+    def test_damaged_file(self):
+        """A file of the layer that changed: the error names it, nothing is tagged."""
+        copy = self.temp / "copy"
+        subprocess.run(["cp", "-a", str(self.store.root), str(copy)], check=True)
+        damaged = next(p for p in (copy / ("overlay" if self.driver == "overlay" else "vfs/dir")).rglob("motd"))
+        damaged.write_bytes(b"HELLO\n")
+        source = f"containers-storage:[{self.driver}@{copy}+{self.temp}/run]localhost/single:1"
+        self.assert_failure(self.push(source, "damaged:1"), text="motd")
+        self.assertEqual(self.registry.tags("damaged"), {})
+
+
+class OverlayStore(StorageTests, SystemTest):
+    driver = "overlay"
+
+
+class VfsStore(StorageTests, SystemTest):
+    driver = "vfs"
+
+
+if __name__ == "__main__":
+    case.main()
