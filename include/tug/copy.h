@@ -20,6 +20,7 @@
 namespace tug {
 
 enum class LayerCompression { gzip, zstd };
+enum class ManifestFormat { oci, docker };
 
 // Which instances of an index are copied (--all, --multi-arch).
 struct InstanceSelection {
@@ -36,6 +37,8 @@ struct CopyOptions {
   int parallel_blobs = 6;     // bodies in flight
   bool skip_existing = true;  // the tag has our digest already: send nothing
   bool preserve_digests = false;
+  // --format: manifests of another kind are refused, since none is converted (Error(usage)).
+  std::optional<ManifestFormat> format = {};
   std::optional<LayerCompression>
       compression;  // --dest-compress-format; unset: gzip where one is needed
   std::optional<int> compression_level;
@@ -56,13 +59,14 @@ struct BlobReport {
 struct CopyReport {
   Descriptor
       manifest;  // of what the tag names now; its digest is computed here, from the bytes sent
-  // False only after a dry run that would compress layers: the digest is then that of the image before.
+  // False only after a dry run that would compress layers: the digest is then that of the image
+  // before.
   bool digest_is_final = true;
   bool skipped = false;  // the destination had it already, nothing was sent
   std::vector<BlobReport> blobs = {};
   std::vector<Descriptor> instances = {};  // manifests pushed below an index
   std::vector<std::string> tags = {};      // all tags that name it now
-  std::uint64_t bytes_sent = 0;       // bodies of blobs and manifests
+  std::uint64_t bytes_sent = 0;            // bodies of blobs and manifests
   std::chrono::duration<double> elapsed{};
 };
 

@@ -15,11 +15,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
 namespace tug::cli {
 namespace {
+
+constexpr std::array kUnsupportedFlags{
+    "sign-by",       "sign-by-sigstore",     "sign-by-sigstore-private-key",
+    "sign-identity", "sign-passphrase-file", "encryption-key",
+    "encrypt-layer", "decryption-key"};
 
 // The story on standard output, warnings on standard error.
 class TextProgress : public Progress {
@@ -74,6 +80,31 @@ std::optional<LayerCompression> compression_format(const Arguments& arguments) {
       .set_hint("gzip or zstd");
 }
 
+std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
+  const auto format = arguments.value("format");
+  if (!format) return std::nullopt;
+  if (*format == "oci") return ManifestFormat::oci;
+  if (*format == "v2s2") return ManifestFormat::docker;
+  if (*format == "v2s1") {
+    throw Error(ErrorKind::usage, "--format: v2s1 is not supported")
+        .set_hint("registries have stopped taking schema 1; oci and v2s2 are supported");
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--format: \"{}\" is no manifest format", printable(*format, 40)))
+      .set_hint("oci or v2s2");
+}
+
+// skopeo's flags that ask for what tug does not do: better a refusal than an image that is not
+// signed or not encrypted.
+void refuse_unsupported(const Arguments& arguments) {
+  for (const char* name : kUnsupportedFlags) {
+    if (arguments.has(name)) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
+    }
+  }
+}
+
 // --additional-tag NAME:TAG or TAG: the same repository, another tag.
 std::string additional_tag(const std::string& text, const RegistryReference& destination) {
   if (is_tag(text)) return text;
@@ -119,6 +150,7 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
   }
   options.skip_existing = !arguments.flag("no-skip-existing");
   options.preserve_digests = arguments.flag("preserve-digests");
+  options.format = manifest_format(arguments);
   options.compression = compression_format(arguments);
   if (const auto level = arguments.integer("dest-compress-level", -1, 22))
     options.compression_level = static_cast<int>(*level);
@@ -156,6 +188,7 @@ void write_digest_file(const std::string& path, const Digest& digest) {
 
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
+  refuse_unsupported(arguments);
   context.policy().check(from);
   if (const auto path = arguments.value("digestfile")) check_digest_file(*path);
   CopyOptions options = copy_options(arguments, context);
@@ -206,6 +239,15 @@ Verb copy_verb() {
   registries.push_back({"tls-verify", '\0', Kind::optional_bool, "", "", true});
   registries.push_back({"screds", '\0', Kind::value, "USER[:PASS]", "", true});
   registries.push_back({"dcreds", '\0', Kind::value, "USER[:PASS]", "", true});
+  // Flags of skopeo for transports that tug does not have yet, which skopeo ignores with others.
+  for (const char* name : {"dest-compress", "dest-decompress",
+                           "dest-oci-accept-uncompressed-layers", "dest-precompute-digests"}) {
+    registries.push_back({name, '\0', Kind::flag, "", "", true});
+  }
+  for (const char* name : {"src-daemon-host", "dest-daemon-host"})
+    registries.push_back({name, '\0', Kind::value, "HOST", "", true});
+  for (const char* name : kUnsupportedFlags)
+    registries.push_back({name, '\0', Kind::value, "TEXT", "", true});
   return {
       "copy",
       "SOURCE DESTINATION",
@@ -232,6 +274,8 @@ Verb copy_verb() {
          {"no-skip-existing", '\0', Kind::flag, "",
           "Check every blob even when the destination's tag has our digest"},
          {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
+         {"format", 'f', Kind::value, "TYPE",
+          "oci or v2s2: fail when the image's manifest is of another type"},
          {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6"},
          {"retry-times", '\0', Kind::value, "N",
           "Tries of each operation beyond the first; default 3"},

@@ -2,9 +2,10 @@
 
 #include "base/parallel.h"
 #include "base/stop.h"
+#include "copy/candidates.h"
 #include "copy/layers.h"
 #include "copy/plan.h"
-#include "stream/file_source.h"
+#include "copy/send_layer.h"
 
 #include <tug/error.h>
 
@@ -12,7 +13,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,8 +25,6 @@ namespace {
 // Probes carry no body: many more of them than of bodies may be under way (user-asks 5).
 constexpr std::size_t kParallelProbes = 24;
 constexpr std::size_t kParallelManifests = 8;
-// A layer that compresses to less than this is known by its digest before a byte is sent.
-constexpr std::size_t kKnownInTime = 1024 * 1024;
 constexpr int kMissingBlobRounds = 2;
 constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 
@@ -55,7 +53,8 @@ class Copy {
         environment_(environment),
         progress_(progress),
         stop_(stop),
-        repository_(destination.repository()) {}
+        repository_(destination.repository()),
+        candidates_(options, environment.cache, source.repository(), repository_) {}
 
   CopyReport run() {
     const auto start = std::chrono::steady_clock::now();
@@ -71,7 +70,6 @@ class Copy {
 
  private:
   // --- whether anything is to be done
-  // ---------------------------------------------------------------------------
 
   // A destination by digest takes exactly that manifest.
   void check_destination_digest() const {
@@ -89,14 +87,14 @@ class Copy {
   // The first question: what does the destination's reference name now?
   bool skip_because_it_is_there() {
     if (!options_.skip_existing) return false;
-    const std::optional<FinalManifest> final =
+    const std::optional<FinalManifest> ours =
         plan_.has_unmade_blobs() ? existing_image_that_is_ours() : existing_top_that_is_ours();
-    if (!final) return false;
+    if (!ours) return false;
     progress_.line("Skipping: image already present at destination");
     report_.skipped = true;
-    report_.manifest = final->descriptor;
+    report_.manifest = ours->descriptor;
     report_.tags = destination_tags();
-    put_additional_tags(*final);
+    put_additional_tags(*ours);
     report_sent();
     return true;
   }
@@ -152,8 +150,7 @@ class Copy {
       if (error.kind() == ErrorKind::interrupted) throw;
       return;  // it was only to save work
     }
-    for (DiffIdPair& pair : pair_diff_ids(existing, config))
-      there_.emplace(pair.diff_id, std::move(pair.layer));
+    candidates_.learn_from(existing, config);
   }
 
   static std::string read_all(ByteSource& source) {
@@ -166,25 +163,11 @@ class Copy {
     return bytes;
   }
 
-  // The blob that the destination's present image has for this tar, if its compression is one that
-  // we may use.
-  std::optional<Descriptor> known_there(std::size_t blob) const {
-    const Blob& planned = plan_.blobs[blob].blob;
-    if (!planned.diff_id) return std::nullopt;
-    const auto found = there_.find(*planned.diff_id);
-    if (found == there_.end() || !is_acceptable(found->second)) return std::nullopt;
-    return found->second;
-  }
-
-  bool is_acceptable(const Descriptor& layer) const {
-    const auto format = compression_of(layer.media_type);
-    if (!format) return false;  // a plain or unknown layer: compress rather than keep it so
-    return !options_.force_compression ||
-           *format == options_.compression.value_or(LayerCompression::gzip);
+  [[nodiscard]] std::optional<Descriptor> known_there(std::size_t blob) const {
+    return candidates_.known_there(plan_.blobs[blob].blob);
   }
 
   // --- everything else
-  // ------------------------------------------------------------------------------------------------
 
   void copy_all() {
     announce();
@@ -251,7 +234,7 @@ class Copy {
 
   void find_at_destination(std::size_t blob, const std::stop_token& stop) {
     BlobState& state = states_[blob];
-    for (const Candidate& candidate : candidates(blob)) {
+    for (const Candidate& candidate : candidates_.of(plan_.blobs[blob].blob)) {
       if (auto found = probe(candidate.descriptor, stop)) {
         settle(blob, std::move(*found), BlobOutcome::existed);
         return;
@@ -285,66 +268,6 @@ class Copy {
     return found;
   }
 
-  std::vector<Candidate> candidates(std::size_t blob) {
-    const Blob& planned = plan_.blobs[blob].blob;
-    std::vector<Candidate> result;
-    const bool is_made = planned.form == Blob::Form::layer_tar;
-    if (!is_made || (planned.descriptor_verified && is_acceptable(planned.descriptor))) {
-      result.push_back({planned.descriptor,
-                        repository_ ? annotated_sources(planned.descriptor, repository_->registry())
-                                    : std::vector<RegistryReference>{}});
-      if (const auto from = source_.repository();
-          from && repository_ && from->registry() == repository_->registry()) {
-        result.front().mount_from.insert(result.front().mount_from.begin(), *from);
-      }
-    }
-    if (is_made) {
-      if (auto known = known_there(blob)) result.push_back({*known, {}});
-    }
-    add_cached(planned, is_made, result);
-    return result;
-  }
-
-  void add_cached(const Blob& planned, bool is_made, std::vector<Candidate>& result) {
-    if (!repository_ || !options_.use_blob_info_cache) return;
-    const Digest& key = is_made ? *planned.diff_id : planned.descriptor.digest;
-    for (const BlobInfoCache::Candidate& cached :
-         environment_.cache.candidates(repository_->registry(), key, is_made)) {
-      Candidate candidate{{std::string(), cached.digest, 0}, {}};
-      for (const std::string& name : cached.repositories) add_location(name, candidate.mount_from);
-      const auto known = std::find_if(result.begin(), result.end(), [&](const Candidate& other) {
-        return other.descriptor.digest == cached.digest;
-      });
-      if (known != result.end()) {
-        for (const RegistryReference& from : candidate.mount_from)
-          known->mount_from.push_back(from);
-        continue;
-      }
-      if (!is_made) continue;
-      if (cached.compressor == "gzip") {
-        candidate.descriptor.media_type =
-            compressed_media_type(planned.descriptor.media_type, LayerCompression::gzip);
-      } else if (cached.compressor == "zstd" &&
-                 !media_type::is_docker(planned.descriptor.media_type)) {
-        candidate.descriptor.media_type =
-            compressed_media_type(planned.descriptor.media_type, LayerCompression::zstd);
-      } else {
-        continue;
-      }
-      if (is_acceptable(candidate.descriptor)) result.push_back(std::move(candidate));
-    }
-  }
-
-  void add_location(const std::string& name, std::vector<RegistryReference>& mount_from) const {
-    try {
-      RegistryReference from = RegistryReference::parse_repository(name);
-      if (from.registry() == repository_->registry() &&
-          from.repository() != repository_->repository())
-        mount_from.push_back(std::move(from));
-    } catch (const Error&) {  // the cache is anybody's file
-    }
-  }
-
   void settle(std::size_t blob, Descriptor descriptor, BlobOutcome outcome) {
     states_[blob].made = std::move(descriptor);
     states_[blob].outcome = outcome;
@@ -352,7 +275,6 @@ class Copy {
   }
 
   // --- sending
-  // ----------------------------------------------------------------------------------------------------
 
   void upload(std::size_t blob, const std::stop_token& stop) {
     const Blob& planned = plan_.blobs[blob].blob;
@@ -373,90 +295,20 @@ class Copy {
                  });
   }
 
-  // A compressed layer whose first bytes may have been made already (to learn whether it is small).
-  class PrefixedSource : public DigestingSource {
-   public:
-    PrefixedSource(std::string prefix, std::unique_ptr<DigestingSource> rest)
-        : prefix_(std::move(prefix)), rest_(std::move(rest)) {}
-    std::size_t read(std::span<std::byte> buffer) override {
-      if (position_ == prefix_.size()) return rest_->read(buffer);
-      const std::size_t size = std::min(buffer.size(), prefix_.size() - position_);
-      std::copy_n(reinterpret_cast<const std::byte*>(prefix_.data()) + position_, size,
-                  buffer.begin());
-      position_ += size;
-      if (position_ == prefix_.size()) {
-        prefix_ = std::string();
-        position_ = 0;
-      }
-      return size;
-    }
-    [[nodiscard]] Descriptor result() const override { return rest_->result(); }
-
-   private:
-    std::string prefix_;
-    std::size_t position_ = 0;
-    std::unique_ptr<DigestingSource> rest_;
-  };
-
-  std::unique_ptr<DigestingSource> compressed(const Blob& planned, std::uint64_t offset) {
-    return compressing_source(planned.open(0), layer_compression(options_), environment_.pool(),
-                              offset);
-  }
-
   void compress_and_upload(std::size_t blob, const SentCallback& sent,
                            const std::stop_token& stop) {
     const Blob& planned = plan_.blobs[blob].blob;
-    const std::string type =
-        compressed_media_type(planned.descriptor.media_type, layer_compression(options_).format);
-    std::unique_ptr<DigestingSource> first = compressed(planned, 0);
-    std::string prefix = read_prefix(*first, stop);
+    const CompressionSpec spec = layer_compression(options_);
     states_[blob].converted = true;
-    if (prefix.size() < kKnownInTime) {
-      send_known(blob, std::move(prefix), first->result(), type, sent, stop);
-      return;
-    }
-    first = std::make_unique<PrefixedSource>(std::move(prefix), std::move(first));
-    const StreamedBlob streamed{type, [&](std::uint64_t offset) {
-                                  if (first && offset == 0) return std::exchange(first, nullptr);
-                                  return compressed(planned, offset);
-                                }};
-    Descriptor made = destination_.put_stream(streamed, sent, stop);
-    made.media_type = type;
-    states_[blob].bytes_sent += made.size;
-    settle(blob, std::move(made), BlobOutcome::uploaded);
-  }
-
-  static std::string read_prefix(ByteSource& source, const std::stop_token& stop) {
-    std::string prefix(kKnownInTime, '\0');
-    std::size_t filled = 0;
-    while (filled < prefix.size()) {
-      throw_if_stopped(stop);
-      const std::size_t size =
-          source.read(std::as_writable_bytes(std::span(prefix).subspan(filled)));
-      if (size == 0) break;
-      filled += size;
-    }
-    prefix.resize(filled);
-    return prefix;
-  }
-
-  void send_known(std::size_t blob, std::string bytes, Descriptor descriptor,
-                  const std::string& type, const SentCallback& sent, const std::stop_token& stop) {
-    descriptor.media_type = type;
-    if (destination_.has_blob(descriptor, stop)) {
-      settle(blob, std::move(descriptor), BlobOutcome::existed);
-      return;
-    }
-    const Blob made{
-        .descriptor = descriptor,
-        .open_size = bytes.size(),
-        .open = [&bytes](std::uint64_t offset) { return memory_source(bytes, offset); }};
-    states_[blob].bytes_sent += destination_.put_blob(made, sent, stop);
-    settle(blob, std::move(descriptor), BlobOutcome::uploaded);
+    SentLayer layer = send_compressed(
+        planned, spec, compressed_media_type(planned.descriptor.media_type, spec.format),
+        destination_, environment_.pool, sent, stop);
+    states_[blob].bytes_sent += layer.bytes_sent;
+    settle(blob, std::move(layer.descriptor),
+           layer.existed ? BlobOutcome::existed : BlobOutcome::uploaded);
   }
 
   // --- manifests
-  // --------------------------------------------------------------------------------------------------------
 
   template <typename Made>
   Manifest manifest_with(const PlannedImage& image, Made made) const {
@@ -549,15 +401,15 @@ class Copy {
   }
 
   void put_top(std::size_t top) {
-    const FinalManifest& final = *finals_[top];
-    explain_changed_digest(final.descriptor);
-    require_destination_digest(final.descriptor.digest);
+    const FinalManifest& manifest = *finals_[top];
+    explain_changed_digest(manifest.descriptor);
+    require_destination_digest(manifest.descriptor.digest);
     progress_.line(plan_.nodes[top].image ? "Writing manifest to image destination"
                                           : "Writing manifest list to image destination");
     put_node(top, destination_.tag(), stop_);
-    report_.manifest = final.descriptor;
+    report_.manifest = manifest.descriptor;
     report_.tags = destination_tags();
-    put_additional_tags(final);
+    put_additional_tags(manifest);
   }
 
   // Whenever something changes the digest, one line says what and why (user-asks 11). Compression
@@ -576,12 +428,12 @@ class Copy {
 
   void put_node(std::size_t node, const std::optional<std::string>& tag,
                 const std::stop_token& stop) {
-    const FinalManifest& final = *finals_[node];
-    with_context([&] { return "manifest " + final.descriptor.digest.str(); },
+    const FinalManifest& manifest = *finals_[node];
+    with_context([&] { return "manifest " + manifest.descriptor.digest.str(); },
                  [&] {
                    for (int round = 0;; ++round) {
                      try {
-                       destination_.put_manifest(final.descriptor, final.bytes, tag, stop);
+                       destination_.put_manifest(manifest.descriptor, manifest.bytes, tag, stop);
                        break;
                      } catch (const MissingBlobsError& error) {
                        if (round == kMissingBlobRounds) explain_missing(node, error);
@@ -589,7 +441,7 @@ class Copy {
                      }
                    }
                  });
-    sent_manifests_ += final.bytes.size();
+    sent_manifests_ += manifest.bytes.size();
   }
 
   [[noreturn]] void explain_missing(std::size_t node, MissingBlobsError error) const {
@@ -652,18 +504,18 @@ class Copy {
     return false;
   }
 
-  void put_additional_tags(const FinalManifest& final) {
+  void put_additional_tags(const FinalManifest& manifest) {
     for (const std::string& tag : options_.additional_tags) {
       report_.tags.push_back(tag);
       if (options_.dry_run) continue;
-      with_context("tag " + tag,
-                   [&] { destination_.put_manifest(final.descriptor, final.bytes, tag, stop_); });
-      sent_manifests_ += final.bytes.size();
+      with_context("tag " + tag, [&] {
+        destination_.put_manifest(manifest.descriptor, manifest.bytes, tag, stop_);
+      });
+      sent_manifests_ += manifest.bytes.size();
     }
   }
 
   // --- what came of it
-  // -----------------------------------------------------------------------------------------------------
 
   std::vector<std::string> destination_tags() const {
     const auto tag = destination_.tag();
@@ -730,7 +582,7 @@ class Copy {
   CopyPlan plan_;
   std::vector<BlobState>
       states_;  // parallel to plan_.blobs; each is touched by one worker at a time
-  std::map<Digest, Descriptor> there_;  // diff ID → layer of the image that the destination has now
+  Candidates candidates_;
   std::vector<std::optional<FinalManifest>> finals_;  // parallel to plan_.nodes
   std::atomic<std::uint64_t> sent_manifests_{0};
   CopyReport report_{.manifest = {std::string(), Digest::of(""), 0}};  // until it is known

@@ -44,11 +44,27 @@ class Planner {
     } else {
       add(std::move(top), 0);
     }
+    check_format();
     sort_blobs();
     return std::move(plan_);
   }
 
  private:
+  void check_format() const {
+    if (!options_.format) return;
+    const bool docker_wanted = *options_.format == ManifestFormat::docker;
+    for (const CopyPlan::Node& node : plan_.nodes) {
+      const Descriptor found = node.descriptor();
+      if (media_type::is_docker(found.media_type) == docker_wanted) continue;
+      throw Error(ErrorKind::usage,
+                  fmt::format("the manifest {} is {}, and this version of tug does not convert it "
+                              "to {}",
+                              found.digest.str(), found.media_type,
+                              docker_wanted ? "Docker's schema 2" : "OCI"))
+          .set_hint("leave --format out: the image then goes as it is, with its digest");
+    }
+  }
+
   // Follows the index (of an index) to the manifest for the platform.
   Manifest choose_instance(ManifestOrIndex document) {
     for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {

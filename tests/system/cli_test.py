@@ -59,6 +59,17 @@ class Usage(SystemTest):
             with self.subTest(arguments=arguments):
                 self.assert_failure(self.tug(*arguments), text="frob")
 
+    @tug_only
+    def test_flags_of_skopeo_that_are_not_supported(self):
+        """What asks for a signature or encryption is refused by name; what means other transports is ignored, as skopeo does."""
+        for flag in ("--sign-by=me", "--encryption-key=jwe:k.pem", "--sign-by-sigstore-private-key=k"):
+            self.assert_failure(self.tug("copy", flag, HELLO, "docker://127.0.0.1:1/x"), text=flag.split("=")[0])
+        for value, text in (("v2s1", "v2s1"), ("v3", "v3"), ("v2s2", "does not convert")):
+            self.assert_failure(self.tug("copy", "--format", value, "--dry-run", HELLO, "docker://127.0.0.1:1/x"), text=text)
+        result = self.tug("copy", "--dest-compress", "--dest-decompress", "--dest-precompute-digests", "--dest-oci-accept-uncompressed-layers",
+                          "--dest-daemon-host=x", HELLO, "docker://127.0.0.1:1/x", "--retry-times=0")
+        self.assert_failure(result, text="127.0.0.1:1")
+
     def test_missing_value(self):
         """An option without its value."""
         self.assert_failure(self.tug("copy", HELLO, "docker://127.0.0.1:1/x", "--digestfile"), text="digestfile")

@@ -94,6 +94,17 @@ TEST_CASE("indexes nested too deeply are refused") {
   }
 }
 
+TEST_CASE("a manifest of another format than was asked for is refused") {
+  MemorySource source;
+  source.set_top(source.add_image("{}", {"a layer"}));
+  CopyOptions options;
+  options.format = ManifestFormat::oci;
+  CHECK_NOTHROW(make_plan(source, options, {}));
+  options.format = ManifestFormat::docker;
+  CHECK_THROWS_WITH_AS(make_plan(source, options, {}),
+                       doctest::Contains("does not convert it to Docker's schema 2"), Error);
+}
+
 TEST_CASE("a child named twice is copied once") {
   MemorySource source;
   const std::string image = source.add_image("{}", {"layer"});
