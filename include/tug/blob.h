@@ -38,8 +38,9 @@ struct Blob {
 
   Descriptor descriptor;  // as the manifest names it
   Form form = Form::exact;
-  std::optional<Digest> diff_id = {};  // of the uncompressed layer, where known; always for layer_tar
-  std::uint64_t open_size = 0;    // bytes that open(0) yields in all
+  std::optional<Digest> diff_id =
+      {};                       // of the uncompressed layer, where known; always for layer_tar
+  std::uint64_t open_size = 0;  // bytes that open(0) yields in all
   // True when `descriptor` is known to be a compression of `diff_id` because somebody hashed both
   // (the store's compressed-diff-digest), so that the registry's copy of it may stand for this
   // layer.

@@ -61,6 +61,7 @@ class Error : public std::exception {
   Error& add_context(std::string_view context);
   // What the user can do; shown in brackets at the end. The innermost hint wins.
   Error& set_hint(std::string hint);
+  Error& set_kind(ErrorKind kind) noexcept;
   Error& set_http_status(int status) noexcept;
   Error& set_registry_codes(std::vector<std::string> codes);
   Error& set_retryable(bool retryable) noexcept;

@@ -103,9 +103,11 @@ class ImageDestination {
   // What the destination's reference names now: media type, digest and size (0 if not told).
   // Absent, or not to be told, is nullopt.
   [[nodiscard]] virtual std::optional<Descriptor> existing(std::stop_token stop) = 0;
-  // The manifest behind existing(), and small blobs (a config) there: to learn which layers are
-  // there already.
+  // The manifest behind existing(), one that an index there names, and small blobs (a config): to
+  // learn which layers are there already.
   [[nodiscard]] virtual std::optional<RawManifest> existing_manifest(std::stop_token stop) = 0;
+  [[nodiscard]] virtual std::optional<RawManifest> read_manifest(const Descriptor& descriptor,
+                                                                 std::stop_token stop) = 0;
   [[nodiscard]] virtual std::optional<std::string> read_small_blob(const Descriptor& descriptor,
                                                                    std::stop_token stop) = 0;
 

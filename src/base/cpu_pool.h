@@ -23,9 +23,11 @@ class CpuPool {
   [[nodiscard]] unsigned threads() const noexcept;
   void submit(std::function<void()> task);
 
-  // For submitters whose tasks hold much memory: each may always have one in flight, and one more
-  // for every permit it holds. threads() + 2 permits are out at most, over all submitters, so that
-  // memory grows with submitters plus threads and not with their product. Any thread.
+  // For submitters whose tasks hold much memory. threads() + 2 permits are to be out, over all
+  // submitters: then memory grows with threads and not with submitters times threads. So that
+  // everyone gets on, take_permit() gives a submitter's first one whether there is one or not;
+  // while permits are overdrawn, those who hold more than one give back. Any thread.
+  void take_permit() noexcept { permits_out_.fetch_add(1); }
   [[nodiscard]] bool try_take_permit() noexcept {
     unsigned out = permits_out_.load();
     while (out < threads() + 2) {
@@ -34,6 +36,9 @@ class CpuPool {
     return false;
   }
   void return_permit() noexcept { permits_out_.fetch_sub(1); }
+  [[nodiscard]] bool permits_are_overdrawn() const noexcept {
+    return permits_out_.load() > threads() + 2;
+  }
 
  private:
   struct Impl;

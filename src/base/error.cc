@@ -72,6 +72,11 @@ Error& Error::set_hint(std::string hint) {
   return *this;
 }
 
+Error& Error::set_kind(ErrorKind kind) noexcept {
+  kind_ = kind;
+  return *this;
+}
+
 Error& Error::set_http_status(int status) noexcept {
   http_status_ = status;
   return *this;

@@ -30,7 +30,9 @@ std::optional<Descriptor> Candidates::known_there(const Blob& layer) const {
   if (!layer.diff_id) return std::nullopt;
   const auto found = there_.find(*layer.diff_id);
   if (found == there_.end() || !is_acceptable(found->second)) return std::nullopt;
-  return found->second;
+  const bool fits = compression_of(found->second.media_type) != LayerCompression::zstd ||
+                    !media_type::is_docker(layer.descriptor.media_type);
+  return fits ? std::optional(found->second) : std::nullopt;
 }
 
 bool Candidates::is_acceptable(const Descriptor& layer) const {

@@ -3,6 +3,7 @@
 #include "base/parallel.h"
 #include "base/stop.h"
 #include "copy/candidates.h"
+#include "copy/finals.h"
 #include "copy/layers.h"
 #include "copy/plan.h"
 #include "copy/send_layer.h"
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -26,6 +28,7 @@ namespace {
 constexpr std::size_t kParallelProbes = 24;
 constexpr std::size_t kParallelManifests = 8;
 constexpr int kMissingBlobRounds = 2;
+constexpr std::size_t kMaxLearnedChildren = 64;
 constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 
 // What became of a planned blob.
@@ -36,10 +39,10 @@ struct BlobState {
   bool converted = false;  // it was compressed here: its digest was not known before
 };
 
-// A manifest or index as it is pushed.
-struct FinalManifest {
-  Descriptor descriptor;
-  std::string bytes;
+// A manifest that the destination did not take because of what it names.
+struct Refusal {
+  std::size_t node;
+  std::vector<Digest> digests;  // those that it named
 };
 
 // One copy under way. Straight-line: run() names the steps of design 6.
@@ -59,23 +62,41 @@ class Copy {
   CopyReport run() {
     const auto start = std::chrono::steady_clock::now();
     plan_ = make_plan(source_, options_, stop_);
+    check_compression();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
     states_.resize(plan_.blobs.size());
-    check_destination_digest();
-    if (!skip_because_it_is_there()) copy_all();
+    finish_against_destination();
     report_.elapsed = std::chrono::steady_clock::now() - start;
     return std::move(report_);
   }
 
  private:
+  // Exit code 2 and the class "not-found" speak of the image that is to be copied (cli-surface.md
+  // A.7). A destination that answers 404 to a push does not take it.
+  void finish_against_destination() {
+    try {
+      if (!plan_.has_unmade_blobs()) require_destination_digest(plan_.top().descriptor().digest);
+      learn_what_is_there();
+      if (!skip_because_it_is_there()) copy_all();
+    } catch (Error& error) {
+      if (error.kind() == ErrorKind::not_found) error.set_kind(ErrorKind::denied);
+      throw;
+    }
+  }
+
+  // What cannot be compressed as asked for is said before anything is sent.
+  void check_compression() const {
+    const CompressionSpec spec = layer_compression(options_);
+    for (const PlannedBlob& planned : plan_.blobs) {
+      if (planned.blob.form == Blob::Form::layer_tar)
+        (void)compressed_media_type(planned.blob.descriptor.media_type, spec.format);
+    }
+  }
+
   // --- whether anything is to be done
 
   // A destination by digest takes exactly that manifest.
-  void check_destination_digest() const {
-    if (!repository_ || !repository_->digest() || plan_.has_unmade_blobs()) return;
-    require_destination_digest(plan_.top().descriptor().digest);
-  }
   void require_destination_digest(const Digest& ours) const {
     if (!repository_ || !repository_->digest() || *repository_->digest() == ours) return;
     throw Error(ErrorKind::usage,
@@ -84,73 +105,109 @@ class Copy {
         .set_hint("name a tag instead");
   }
 
+  // Layers that would have to be compressed: the image under the tag may have them, under digests
+  // that its config pairs with our diff IDs (issue 3, "no work twice"). It is only to save work.
+  void learn_what_is_there() {
+    if (!plan_.has_unmade_blobs()) return;
+    const auto raw = destination_.existing_manifest(stop_);
+    if (!raw) return;
+    existing_ = Digest::of(raw->bytes);
+    if (const auto index = learn_from(*raw)) {
+      std::vector<Descriptor> children = index->manifests();
+      if (children.size() > kMaxLearnedChildren) return;
+      std::vector<std::optional<RawManifest>> manifests(children.size());
+      parallel_for_each(
+          children, kParallelProbes, stop_, [&](Descriptor& child, const std::stop_token& stop) {
+            manifests[static_cast<std::size_t>(&child - children.data())] =
+                unless_it_fails([&] { return destination_.read_manifest(child, stop); });
+          });
+      for (const auto& manifest : manifests) {
+        if (manifest) learn_from(*manifest);
+      }
+    }
+  }
+
+  // The index that it is, if it is one.
+  std::optional<Index> learn_from(const RawManifest& raw) {
+    return unless_it_fails([&]() -> std::optional<Index> {
+      ManifestOrIndex document = parse_manifest_or_index(raw.bytes, raw.media_type);
+      if (auto* index = std::get_if<Index>(&document)) return std::move(*index);
+      const Manifest& manifest = std::get<Manifest>(document);
+      candidates_.learn_from(manifest, config_of(manifest));
+      return std::nullopt;
+    });
+  }
+
+  // What is there is somebody else's, and it is about to be replaced.
+  template <typename Work>
+  static auto unless_it_fails(Work work) -> decltype(work()) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      return std::nullopt;
+    }
+  }
+
+  std::string config_of(const Manifest& manifest) {
+    for (const PlannedBlob& planned : plan_.blobs) {
+      if (planned.is_config && planned.blob.descriptor.digest == manifest.config().digest)
+        return read_all(*planned.blob.open(0));
+    }
+    if (manifest.config().size > kMaxConfigBytes) return {};
+    return destination_.read_small_blob(manifest.config(), stop_).value_or("");
+  }
+
   // The first question: what does the destination's reference name now?
   bool skip_because_it_is_there() {
-    if (!options_.skip_existing) return false;
-    const std::optional<FinalManifest> ours =
-        plan_.has_unmade_blobs() ? existing_image_that_is_ours() : existing_top_that_is_ours();
-    if (!ours) return false;
+    if (!options_.skip_existing || !expect_finals()) return false;
+    const FinalManifest& top = finals_.back();
+    if (!tag_names(top.descriptor) || !children_are_there()) return false;
+    refuse_changed_digest(top.descriptor);
     progress_.line("Skipping: image already present at destination");
+    for (std::size_t blob = 0; blob < states_.size(); ++blob) states_[blob].made = expected(blob);
     report_.skipped = true;
-    report_.manifest = ours->descriptor;
+    report_.manifest = top.descriptor;
     report_.tags = destination_tags();
-    put_additional_tags(*ours);
+    put_additional_tags(top);
     report_sent();
     return true;
   }
 
-  std::optional<FinalManifest> existing_top_that_is_ours() {
-    const CopyPlan::Node& top = plan_.top();
-    const Descriptor ours = top.descriptor();
+  // The manifests that come out when every layer is at the destination already; false when one has
+  // to be compressed first, so that nobody knows.
+  bool expect_finals() {
+    for (std::size_t blob = 0; blob < plan_.blobs.size(); ++blob) {
+      if (!expected(blob)) return false;
+    }
+    finals_ = final_manifests(plan_, options_, [this](std::size_t blob) { return expected(blob); });
+    return true;
+  }
+
+  [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
+    const Blob& planned = plan_.blobs[blob].blob;
+    return planned.form == Blob::Form::exact ? planned.descriptor
+                                             : candidates_.known_there(planned);
+  }
+
+  bool tag_names(const Descriptor& ours) {
+    if (plan_.has_unmade_blobs()) return existing_ && *existing_ == ours.digest;
     const auto existing = destination_.existing(stop_);
-    if (!existing || existing->digest != ours.digest ||
-        (existing->size != 0 && existing->size != ours.size))
-      return std::nullopt;
-    return FinalManifest{ours, top.image ? top.image->manifest.bytes() : top.index->index.bytes()};
+    return existing && existing->digest == ours.digest &&
+           (existing->size == 0 || existing->size == ours.size);
   }
 
-  // For layers that would have to be compressed: reads the manifest under the tag (and its config,
-  // unless it is ours) and pairs its layers with our diff IDs. When that manifest is what we would
-  // push with its layers, nothing needs to be read or sent (issue 3, "no work twice").
-  std::optional<FinalManifest> existing_image_that_is_ours() {
-    const CopyPlan::Node& top = plan_.top();
-    const auto raw = destination_.existing_manifest(stop_);
-    if (!raw) return std::nullopt;
-    std::optional<Manifest> existing;
-    try {
-      ManifestOrIndex document = parse_manifest_or_index(raw->bytes, raw->media_type);
-      if (auto* manifest = std::get_if<Manifest>(&document)) existing = std::move(*manifest);
-    } catch (const Error&) {
-      return std::nullopt;  // somebody else's business; it is about to be replaced
-    }
-    if (!existing) return std::nullopt;
-    learn_from(*existing);
-    if (!top.image || existing->config().digest != top.image->manifest.config().digest)
-      return std::nullopt;
-    const Manifest ours =
-        manifest_with(*top.image, [&](std::size_t blob) { return known_there(blob); });
-    if (ours.digest() != existing->digest()) return std::nullopt;
-    for (const std::size_t blob : top.image->layers) {
-      if (blob != CopyPlan::kNoBlob) states_[blob].made = known_there(blob);
-    }
-    states_[top.image->config].made = plan_.blobs[top.image->config].blob.descriptor;
-    return FinalManifest{ours.descriptor(), ours.bytes()};
-  }
-
-  void learn_from(const Manifest& existing) {
-    std::string config;
-    const auto& top = plan_.top();
-    try {
-      if (top.image && existing.config().digest == top.image->manifest.config().digest) {
-        config = read_all(*plan_.blobs[top.image->config].blob.open(0));
-      } else if (existing.config().size <= kMaxConfigBytes) {
-        config = destination_.read_small_blob(existing.config(), stop_).value_or("");
-      }
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::interrupted) throw;
-      return;  // it was only to save work
-    }
-    candidates_.learn_from(existing, config);
+  // An index may be there without the images that it names: somebody copied it for one platform.
+  bool children_are_there() {
+    std::vector<Descriptor> children;
+    for (std::size_t node = 0; node + 1 < finals_.size(); ++node)
+      children.push_back(finals_[node].descriptor);
+    std::atomic<bool> all = true;
+    parallel_for_each(children, kParallelProbes, stop_,
+                      [&](const Descriptor& child, const std::stop_token& stop) {
+                        if (all && !destination_.has_manifest(child, stop)) all = false;
+                      });
+    return all;
   }
 
   static std::string read_all(ByteSource& source) {
@@ -161,10 +218,6 @@ class Copy {
       if (bytes.size() > kMaxConfigBytes) return {};
     }
     return bytes;
-  }
-
-  [[nodiscard]] std::optional<Descriptor> known_there(std::size_t blob) const {
-    return candidates_.known_there(plan_.blobs[blob].blob);
   }
 
   // --- everything else
@@ -225,6 +278,7 @@ class Copy {
     std::vector<std::size_t> missing;
     std::copy_if(all.begin(), all.end(), std::back_inserter(missing),
                  [this](std::size_t blob) { return !states_[blob].made; });
+    refuse_layers_with_other_digests();
     if (options_.dry_run) return;
     const auto bodies = static_cast<std::size_t>(std::max(1, options_.parallel_blobs));
     parallel_for_each(
@@ -232,8 +286,24 @@ class Copy {
         [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
   }
 
+  // Before they are sent: where the manifest may not change, its layers may not either.
+  void refuse_layers_with_other_digests() const {
+    const bool to_a_digest = repository_ && repository_->digest();
+    if (!options_.preserve_digests && !to_a_digest) return;
+    for (std::size_t blob = 0; blob < states_.size(); ++blob) {
+      const Blob& planned = plan_.blobs[blob].blob;
+      const auto& made = states_[blob].made;
+      if (planned.form == Blob::Form::exact || (made && made->digest == planned.descriptor.digest))
+        continue;
+      throw Error(ErrorKind::usage,
+                  fmt::format("the layer {} would have to be compressed anew, which changes the "
+                              "image's digest, and {} forbids it",
+                              planned.descriptor.digest.str(),
+                              to_a_digest ? "a destination by digest" : "--preserve-digests"));
+    }
+  }
+
   void find_at_destination(std::size_t blob, const std::stop_token& stop) {
-    BlobState& state = states_[blob];
     for (const Candidate& candidate : candidates_.of(plan_.blobs[blob].blob)) {
       if (auto found = probe(candidate.descriptor, stop)) {
         settle(blob, std::move(*found), BlobOutcome::existed);
@@ -246,7 +316,7 @@ class Copy {
         }
       }
     }
-    if (options_.dry_run) state.outcome = BlobOutcome::uploaded;
+    if (options_.dry_run) states_[blob].outcome = BlobOutcome::uploaded;
   }
 
   // A dry run must not change anything: it says where the blob would come from, if the registry
@@ -310,138 +380,114 @@ class Copy {
 
   // --- manifests
 
-  template <typename Made>
-  Manifest manifest_with(const PlannedImage& image, Made made) const {
-    std::vector<Descriptor> layers = image.manifest.layers();
-    bool changed = false;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (image.layers[i] == CopyPlan::kNoBlob) continue;
-      const std::optional<Descriptor> now = made(image.layers[i]);
-      if (!now || now->digest == layers[i].digest) continue;
-      layers[i] = replacement(layers[i], *now);
-      changed = true;
-    }
-    return changed ? image.manifest.with_layers(layers) : image.manifest;
-  }
-
-  Manifest final_manifest(const PlannedImage& image) const {
-    return manifest_with(image, [&](std::size_t blob) { return states_[blob].made; });
-  }
-
-  Index final_index(const PlannedIndex& planned) const {
-    std::vector<Descriptor> children = planned.index.manifests();
-    bool changed = false;
-    for (std::size_t i = 0; i < children.size(); ++i) {
-      if (planned.children[i] == CopyPlan::kNoNode) continue;
-      const Descriptor& now = finals_[planned.children[i]]->descriptor;
-      if (now.digest == children[i].digest) continue;
-      children[i].digest = now.digest;
-      children[i].size = now.size;
-      children[i].media_type = now.media_type;
-      changed = true;
-    }
-    Index index = changed ? planned.index.with_manifests(children) : planned.index;
-    const bool strip =
-        options_.strip_removed_platforms &&
-        std::count(planned.children.begin(), planned.children.end(), CopyPlan::kNoNode) > 0;
-    if (!strip) return index;
-    std::set<Digest> kept;
-    for (std::size_t i = 0; i < children.size(); ++i) {
-      if (planned.children[i] != CopyPlan::kNoNode) kept.insert(children[i].digest);
-    }
-    return index.with_only([&](const Digest& digest) { return kept.count(digest) > 0; });
-  }
-
-  void make_final(std::size_t node) {
-    const CopyPlan::Node& planned = plan_.nodes[node];
-    if (planned.image) {
-      Manifest manifest = final_manifest(*planned.image);
-      finals_[node] = FinalManifest{manifest.descriptor(), manifest.bytes()};
-    } else {
-      Index index = final_index(*planned.index);
-      finals_[node] = FinalManifest{index.descriptor(), index.bytes()};
-    }
+  void make_finals() {
+    finals_ =
+        final_manifests(plan_, options_, [this](std::size_t blob) { return states_[blob].made; });
   }
 
   void plan_manifests() {
-    finals_.resize(plan_.nodes.size());
-    for (std::size_t node = 0; node < plan_.nodes.size(); ++node) make_final(node);
-    report_.manifest = finals_.back()->descriptor;
+    make_finals();
+    report_.manifest = finals_.back().descriptor;
     report_.digest_is_final =
         !plan_.has_unmade_blobs() ||
         std::all_of(states_.begin(), states_.end(),
                     [](const BlobState& state) { return state.made && state.made->size != 0; });
     report_.tags = destination_tags();
-    put_additional_tags(*finals_.back());
+    put_additional_tags(finals_.back());
     report_instances();
   }
 
   // Children first (images, all at once, then the indexes above them in order), the top last, under
   // its tags.
   void put_manifests() {
-    finals_.resize(plan_.nodes.size());
+    make_finals();
     const std::size_t top = plan_.nodes.size() - 1;
     std::vector<std::size_t> images;
     for (std::size_t node = 0; node < top; ++node) {
       if (plan_.nodes[node].image) images.push_back(node);
     }
-    parallel_for_each(images, kParallelManifests, stop_,
-                      [this](std::size_t node, const std::stop_token& stop) {
-                        make_final(node);
-                        put_node(node, std::nullopt, stop);
-                      });
+    put_nodes(images);
     for (std::size_t node = 0; node < top; ++node) {
-      if (plan_.nodes[node].image) continue;
-      make_final(node);
-      put_node(node, std::nullopt, stop_);
+      if (plan_.nodes[node].index) put_nodes({node});
     }
-    make_final(top);
-    put_top(top);
+    refuse_changed_digest(finals_[top].descriptor);
+    progress_.line(plan_.nodes[top].image ? "Writing manifest to image destination"
+                                          : "Writing manifest list to image destination");
+    put_nodes({top});
+    note_stripped_platforms(finals_[top].descriptor);
+    report_.manifest = finals_[top].descriptor;
+    report_.tags = destination_tags();
+    put_additional_tags(finals_[top]);
     report_instances();
   }
 
-  void put_top(std::size_t top) {
-    const FinalManifest& manifest = *finals_[top];
-    explain_changed_digest(manifest.descriptor);
-    require_destination_digest(manifest.descriptor.digest);
-    progress_.line(plan_.nodes[top].image ? "Writing manifest to image destination"
-                                          : "Writing manifest list to image destination");
-    put_node(top, destination_.tag(), stop_);
-    report_.manifest = manifest.descriptor;
-    report_.tags = destination_tags();
-    put_additional_tags(manifest);
+  // Puts them all. What the destination then misses is supplied, and what was refused or has
+  // changed by that is put again.
+  void put_nodes(std::vector<std::size_t> nodes) {
+    for (int round = 0; !nodes.empty(); ++round) {
+      const std::vector<Refusal> refusals = try_to_put(nodes, round == kMissingBlobRounds);
+      if (refusals.empty()) return;
+      const std::vector<FinalManifest> before = finals_;
+      supply_missing(refusals);
+      make_finals();
+      std::vector<std::size_t> again;
+      for (const std::size_t node : nodes) {
+        const bool is_refused =
+            std::any_of(refusals.begin(), refusals.end(),
+                        [&](const Refusal& refusal) { return refusal.node == node; });
+        if (is_refused || finals_[node].descriptor.digest != before[node].descriptor.digest)
+          again.push_back(node);
+      }
+      nodes = std::move(again);
+    }
+  }
+
+  std::vector<Refusal> try_to_put(std::vector<std::size_t>& nodes, bool is_last_try) {
+    std::mutex mutex;
+    std::vector<Refusal> refusals;
+    parallel_for_each(nodes, kParallelManifests, stop_,
+                      [&](std::size_t node, const std::stop_token& stop) {
+                        try {
+                          put_node(node, stop);
+                        } catch (const MissingBlobsError& error) {
+                          if (is_last_try) explain_missing(node, error);
+                          const std::lock_guard lock(mutex);
+                          refusals.push_back({node, error.digests()});
+                        }
+                      });
+    return refusals;
+  }
+
+  void put_node(std::size_t node, const std::stop_token& stop) {
+    const FinalManifest& manifest = finals_[node];
+    const bool is_top = node + 1 == finals_.size();
+    if (is_top) refuse_changed_digest(manifest.descriptor);
+    with_context([&] { return "manifest " + manifest.descriptor.digest.str(); },
+                 [&] {
+                   destination_.put_manifest(manifest.descriptor, manifest.bytes,
+                                             is_top ? destination_.tag() : std::nullopt, stop);
+                 });
+    sent_manifests_ += manifest.bytes.size();
   }
 
   // Whenever something changes the digest, one line says what and why (user-asks 11). Compression
   // of a store's layers always does: the store does not have the blobs that its manifest names.
-  void explain_changed_digest(const Descriptor& descriptor) {
-    const Descriptor planned = plan_.top().descriptor();
-    if (descriptor.digest == planned.digest) return;
-    const char* what = options_.strip_removed_platforms ? "platforms were removed from the index"
-                                                        : "layers had to be compressed";
-    const std::string text = fmt::format("{}, which changes the digest from {} to {}", what,
-                                         planned.digest.str(), descriptor.digest.str());
-    if (options_.preserve_digests)
-      throw Error(ErrorKind::usage, text + ", and --preserve-digests forbids it");
-    if (options_.strip_removed_platforms) progress_.note(text);
+  void refuse_changed_digest(const Descriptor& descriptor) const {
+    if (options_.preserve_digests && descriptor.digest != plan_.top().descriptor().digest) {
+      throw Error(ErrorKind::usage,
+                  what_changed_the_digest(descriptor) + ", and --preserve-digests forbids it");
+    }
+    require_destination_digest(descriptor.digest);
   }
-
-  void put_node(std::size_t node, const std::optional<std::string>& tag,
-                const std::stop_token& stop) {
-    const FinalManifest& manifest = *finals_[node];
-    with_context([&] { return "manifest " + manifest.descriptor.digest.str(); },
-                 [&] {
-                   for (int round = 0;; ++round) {
-                     try {
-                       destination_.put_manifest(manifest.descriptor, manifest.bytes, tag, stop);
-                       break;
-                     } catch (const MissingBlobsError& error) {
-                       if (round == kMissingBlobRounds) explain_missing(node, error);
-                       supply_missing(node, error.digests(), stop);
-                     }
-                   }
-                 });
-    sent_manifests_ += manifest.bytes.size();
+  void note_stripped_platforms(const Descriptor& descriptor) {
+    if (options_.strip_removed_platforms && descriptor.digest != plan_.top().descriptor().digest)
+      progress_.note(what_changed_the_digest(descriptor));
+  }
+  [[nodiscard]] std::string what_changed_the_digest(const Descriptor& descriptor) const {
+    return fmt::format("{}, which changes the digest from {} to {}",
+                       options_.strip_removed_platforms ? "platforms were removed from the index"
+                                                        : "layers had to be compressed",
+                       plan_.top().descriptor().digest.str(), descriptor.digest.str());
   }
 
   [[noreturn]] void explain_missing(std::size_t node, MissingBlobsError error) const {
@@ -456,19 +502,29 @@ class Copy {
   }
 
   // The registry misses what it had (or said it had): send it again, without asking it first.
-  void supply_missing(std::size_t node, const std::vector<Digest>& named,
-                      const std::stop_token& stop) {
-    const CopyPlan::Node& planned = plan_.nodes[node];
-    if (planned.index) {
-      for (const std::size_t child : planned.index->children) {
-        if (child != CopyPlan::kNoNode) put_node(child, std::nullopt, stop);
+  void supply_missing(const std::vector<Refusal>& refusals) {
+    std::set<std::size_t> blobs;
+    for (const Refusal& refusal : refusals) {
+      const CopyPlan::Node& planned = plan_.nodes[refusal.node];
+      if (planned.index) {
+        put_nodes(copied_children(*planned.index));
+      } else {
+        const auto missing = missing_blobs(*planned.image, refusal.digests);
+        blobs.insert(missing.begin(), missing.end());
       }
-      return;
     }
-    for (const std::size_t blob : missing_blobs(*planned.image, named)) {
-      if (appears_after_all(*states_[blob].made, stop)) continue;
-      upload(blob, stop);
-    }
+    std::vector<std::size_t> again(blobs.begin(), blobs.end());
+    parallel_for_each(again, static_cast<std::size_t>(std::max(1, options_.parallel_blobs)), stop_,
+                      [this](std::size_t blob, const std::stop_token& stop) {
+                        if (!appears_after_all(states_[blob], stop)) upload(blob, stop);
+                      });
+  }
+
+  static std::vector<std::size_t> copied_children(const PlannedIndex& index) {
+    std::vector<std::size_t> children;
+    std::copy_if(index.children.begin(), index.children.end(), std::back_inserter(children),
+                 [](std::size_t child) { return child != CopyPlan::kNoNode; });
+    return children;
   }
 
   std::vector<std::size_t> missing_blobs(const PlannedImage& image,
@@ -492,14 +548,11 @@ class Copy {
 
   // Only for blobs that we sent ourselves: those may become visible late. One that was said to
   // exist, or was mounted, is not trusted again.
-  bool appears_after_all(const Descriptor& blob, const std::stop_token& stop) {
-    const auto state = std::find_if(states_.begin(), states_.end(), [&](const BlobState& s) {
-      return s.made && s.made->digest == blob.digest;
-    });
-    if (state == states_.end() || state->outcome != BlobOutcome::uploaded) return false;
+  bool appears_after_all(const BlobState& state, const std::stop_token& stop) {
+    if (state.outcome != BlobOutcome::uploaded) return false;
     for (const auto wait : environment_.missing_blob_polls) {
       sleep_for(wait, stop);
-      if (destination_.has_blob(blob, stop)) return true;
+      if (destination_.has_blob(*state.made, stop)) return true;
     }
     return false;
   }
@@ -524,7 +577,7 @@ class Copy {
 
   void report_instances() {
     for (std::size_t node = 0; node + 1 < plan_.nodes.size(); ++node)
-      report_.instances.push_back(finals_[node]->descriptor);
+      report_.instances.push_back(finals_[node].descriptor);
   }
 
   void report_sent() {
@@ -557,19 +610,20 @@ class Copy {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       const BlobState& state = states_[i];
       const PlannedBlob& planned = plan_.blobs[i];
-      if (state.outcome == BlobOutcome::uploaded || state.outcome == BlobOutcome::mounted)
-        facts.locations.push_back(state.made->digest);
+      facts.locations.push_back(state.made->digest);
       if (state.outcome == BlobOutcome::uploaded && planned.is_config)
         facts.compressors.emplace_back(state.made->digest, "uncompressed");
       const auto format = compression_of(state.made->media_type);
-      if (!state.converted || !format) continue;
+      const bool is_stores_own = planned.blob.form == Blob::Form::layer_tar &&
+                                 planned.blob.descriptor_verified &&
+                                 state.made->digest == planned.blob.descriptor.digest;
+      if (!(state.converted || is_stores_own) || !format) continue;
       facts.pairs.push_back({state.made->digest, *planned.blob.diff_id});
       facts.compressors.emplace_back(state.made->digest,
                                      *format == LayerCompression::gzip ? "gzip" : "zstd");
       facts.compressors.emplace_back(*planned.blob.diff_id, "uncompressed");
     }
-    if (!facts.locations.empty() || !facts.pairs.empty())
-      environment_.cache.record(*repository_, facts);
+    environment_.cache.record(*repository_, facts);
   }
 
   ImageSource& source_;
@@ -583,7 +637,8 @@ class Copy {
   std::vector<BlobState>
       states_;  // parallel to plan_.blobs; each is touched by one worker at a time
   Candidates candidates_;
-  std::vector<std::optional<FinalManifest>> finals_;  // parallel to plan_.nodes
+  std::optional<Digest> existing_;     // what the destination's reference names now, if it was read
+  std::vector<FinalManifest> finals_;  // parallel to plan_.nodes
   std::atomic<std::uint64_t> sent_manifests_{0};
   CopyReport report_{.manifest = {std::string(), Digest::of(""), 0}};  // until it is known
 };

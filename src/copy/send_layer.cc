@@ -69,7 +69,7 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop) {
   const auto compressed = [&](std::uint64_t offset) {
-    return compressing_source(layer.open(0), spec, pool(), offset);
+    return compressing_source(layer.open(0), spec, pool(), offset, stop);
   };
   std::unique_ptr<DigestingSource> first = compressed(0);
   std::string prefix = read_prefix(*first, stop);

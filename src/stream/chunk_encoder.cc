@@ -57,7 +57,7 @@ void CompressionSpec::validate() const {
 
 std::size_t chunk_size(LayerCompression format) noexcept {
   constexpr std::size_t kMiB = 1024 * 1024;
-  return format == LayerCompression::gzip ? kMiB : 3 * kMiB;
+  return format == LayerCompression::gzip ? kMiB : 4 * kMiB;
 }
 
 std::size_t encoded_bound(LayerCompression format) {

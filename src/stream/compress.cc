@@ -1,6 +1,7 @@
 #include "stream/compress.h"
 
 #include "base/hash.h"
+#include "base/stop.h"
 #include "stream/chunk_encoder.h"
 
 #include <tug/error.h>
@@ -61,31 +62,41 @@ Chunk encode_on_this_thread(const CompressionSpec& spec, Chunk chunk) {
   return encoder.encode(spec, std::move(chunk));
 }
 
-// The buffers of one source: one of its own, so that it always gets on, and more while the pool has
-// permits. They are kept until the source ends: blobs start largest first, so that the permits go
-// to those who need them longest.
+// The buffers of one source, each with a permit of the pool: one that it always gets, so that it
+// always gets on, and more while there are some.
 class Buffers {
  public:
   Buffers(CpuPool& pool, std::size_t capacity) : pool_(pool), capacity_(capacity) {}
   Buffers(const Buffers&) = delete;
   Buffers& operator=(const Buffers&) = delete;
   ~Buffers() {
-    for (std::size_t i = 1; i < made_; ++i) pool_.return_permit();
+    for (; made_ > 0; --made_) pool_.return_permit();
   }
 
   // A chunk without content; without bytes when there is no room.
   Chunk take() {
-    if (free_.empty()) {
-      if (made_ > 0 && !pool_.try_take_permit()) return {};
-      ++made_;
-      return {std::make_unique_for_overwrite<std::byte[]>(capacity_)};
+    if (!free_.empty()) {
+      Chunk chunk{std::move(free_.back())};
+      free_.pop_back();
+      return chunk;
     }
-    Chunk chunk{std::move(free_.back())};
-    free_.pop_back();
-    return chunk;
+    if (made_ == 0) {
+      pool_.take_permit();
+    } else if (!pool_.try_take_permit()) {
+      return {};
+    }
+    ++made_;
+    return {std::make_unique_for_overwrite<std::byte[]>(capacity_)};
   }
+
   void give_back(Chunk chunk) {
-    if (chunk.bytes) free_.push_back(std::move(chunk.bytes));
+    if (!chunk.bytes) return;
+    if (made_ > 1 && pool_.permits_are_overdrawn()) {
+      --made_;
+      pool_.return_permit();
+      return;
+    }
+    free_.push_back(std::move(chunk.bytes));
   }
 
  private:
@@ -98,11 +109,12 @@ class Buffers {
 class CompressingSource final : public DigestingSource {
  public:
   CompressingSource(std::unique_ptr<ByteSource> inner, const CompressionSpec& spec, CpuPool& pool,
-                    std::uint64_t skip)
+                    std::uint64_t skip, std::stop_token stop)
       : inner_(std::move(inner)),
         spec_(spec),
         pool_(pool),
         skip_(skip),
+        stop_(std::move(stop)),
         buffers_(pool, encoded_bound(spec.format)) {}
   CompressingSource(const CompressingSource&) = delete;
   CompressingSource& operator=(const CompressingSource&) = delete;
@@ -126,6 +138,7 @@ class CompressingSource final : public DigestingSource {
  private:
   // Makes the next compressed chunk the current one; false at the end.
   bool next_chunk() {
+    throw_if_stopped(stop_);  // to skip gigabytes takes minutes
     yielded_ = 0;
     buffers_.give_back(std::exchange(current_, Chunk{}));
     submit_chunks();
@@ -193,6 +206,7 @@ class CompressingSource final : public DigestingSource {
   const CompressionSpec spec_;
   CpuPool& pool_;
   std::uint64_t skip_;  // compressed bytes that are still not to be yielded
+  const std::stop_token stop_;
   Buffers buffers_;
   std::deque<std::future<Chunk>> pending_;  // in the order of the input
   Chunk current_;
@@ -210,9 +224,9 @@ class CompressingSource final : public DigestingSource {
 
 std::unique_ptr<DigestingSource> compressing_source(std::unique_ptr<ByteSource> inner,
                                                     const CompressionSpec& spec, CpuPool& pool,
-                                                    std::uint64_t skip) {
+                                                    std::uint64_t skip, std::stop_token stop) {
   spec.validate();
-  return std::make_unique<CompressingSource>(std::move(inner), spec, pool, skip);
+  return std::make_unique<CompressingSource>(std::move(inner), spec, pool, skip, std::move(stop));
 }
 
 }  // namespace tug

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace tug {
@@ -33,15 +34,17 @@ struct CompressionSpec {
 // included), with an empty media type. `pool` must outlive the source; destroying the source does
 // not wait for the chunks that are being compressed.
 //
-// Memory, whatever the size: one chunk (gzip 1 MiB, zstd 3 MiB) for each source, threads + 2 more
-// that the sources of one pool share (CpuPool::try_take_permit), and one for each thread with its
-// encoder: 6 sources on 2 threads have at most 12 MiB for gzip and 40 MiB for zstd up to level 5.
+// Memory, whatever the size: a chunk (gzip 1 MiB, zstd 4 MiB) for each permit that the sources of
+// one pool share (threads + 2, or one for each source when those are more; CpuPool), and one for
+// each thread with its encoder: 6 sources on 2 threads have at most 8 MiB for gzip and 38 MiB for
+// zstd up to level 5.
 //
-// Throws Error(usage) for a bad level; read() throws what inner throws, and Error(integrity) when
-// the compressed bytes end before byte `skip`.
+// Throws Error(usage) for a bad level; read() throws what inner throws, Error(interrupted) after a
+// stop request, and Error(integrity) when the compressed bytes end before byte `skip`.
 std::unique_ptr<DigestingSource> compressing_source(std::unique_ptr<ByteSource> inner,
                                                     const CompressionSpec& spec, CpuPool& pool,
-                                                    std::uint64_t skip = 0);
+                                                    std::uint64_t skip = 0,
+                                                    std::stop_token stop = {});
 
 // Decompresses gzip (all members; zeros behind the last are padding), zstd (all frames, windows up
 // to 128 MiB) or passes plain bytes, by magic number; throws Error(integrity) naming `name` when

@@ -123,6 +123,11 @@ class RegistryDestination final : public ImageDestination {
     return nullopt_if_absent(
         [&] { return repository_.get_manifest(reference_.identifier(), stop); });
   }
+  [[nodiscard]] std::optional<RawManifest> read_manifest(const Descriptor& descriptor,
+                                                         std::stop_token stop) override {
+    return nullopt_if_absent(
+        [&] { return repository_.get_manifest(descriptor.digest.str(), stop); });
+  }
   [[nodiscard]] std::optional<std::string> read_small_blob(const Descriptor& descriptor,
                                                            std::stop_token stop) override {
     return nullopt_if_absent(

@@ -71,6 +71,8 @@ class MemorySource : public ImageSource {
   void set_top(std::string bytes) { top_ = std::move(bytes); }
   // Layers are given as tars that must be compressed (as containers-storage does).
   void give_tars(bool yes) { tars_ = yes; }
+  // The layer with `digest` is the compressed form of `tar`, and known to be.
+  void set_tar_of(const Digest& digest, std::string tar) { tar_of_[digest] = std::move(tar); }
 
   std::string describe() const override { return "memory:source"; }
   RawManifest manifest(std::stop_token) override { return {top_, ""}; }
@@ -83,7 +85,16 @@ class MemorySource : public ImageSource {
       Blob blob = this->blob(layer);
       if (tars_) {
         blob.form = Blob::Form::layer_tar;
-        blob.diff_id = layer.digest;
+        // A layer in compressed form stands for a tar of its own name; MemorySource gives that.
+        const auto tar = tar_of_.find(layer.digest);
+        blob.diff_id = tar == tar_of_.end() ? layer.digest : Digest::of(tar->second);
+        blob.descriptor_verified = tar != tar_of_.end();
+        if (tar != tar_of_.end()) {
+          blob.open = [this, digest = layer.digest, bytes = tar->second](std::uint64_t offset) {
+            ++opened[digest];
+            return memory_source(bytes, offset);
+          };
+        }
       }
       result.push_back(std::move(blob));
     }
@@ -109,6 +120,7 @@ class MemorySource : public ImageSource {
   std::map<Digest, std::string> blobs_;
   std::string top_;
   bool tars_ = false;
+  std::map<Digest, std::string> tar_of_;
 };
 
 // A registry that checks what it is given. Thread-safe.
@@ -135,6 +147,12 @@ class MemoryRegistry : public ImageDestination {
     const auto found = tags.find(reference_.identifier());
     if (found == tags.end()) return std::nullopt;
     return RawManifest{manifests.at(found->second), ""};
+  }
+  std::optional<RawManifest> read_manifest(const Descriptor& descriptor, std::stop_token) override {
+    const std::lock_guard lock(mutex);
+    log.push_back("GET manifest");
+    const auto found = manifests.find(descriptor.digest);
+    return found == manifests.end() ? std::nullopt : std::optional(RawManifest{found->second, ""});
   }
   std::optional<std::string> read_small_blob(const Descriptor& descriptor,
                                              std::stop_token) override {
@@ -209,6 +227,7 @@ class MemoryRegistry : public ImageDestination {
   std::map<std::string, Digest> tags;
   std::map<Digest, std::string> siblings;  // what mount finds
   std::set<Digest> lies_about;             // HEAD says that they are there
+  bool takes_sparse_indexes = false;
   std::vector<std::string> log;
 
  private:
@@ -235,6 +254,7 @@ class MemoryRegistry : public ImageDestination {
         if (manifests.count(child.digest) == 0) missing.push_back(child.digest);
       }
     }
+    if (takes_sparse_indexes && std::holds_alternative<Index>(document)) return;
     if (!missing.empty())
       throw MissingBlobsError(Error(ErrorKind::protocol, "MANIFEST_BLOB_UNKNOWN"),
                               std::move(missing));

@@ -143,6 +143,140 @@ TEST_CASE("a blob that the registry only claims to have is sent when the manifes
   CHECK(f.registry.tags.at("1") == Digest::of(manifest));
 }
 
+// An image in the store: one gzip layer, of which the store has only the tar.
+struct StoredImage {
+  const std::string tar = std::string(300'000, 'x');
+  const std::string gzip = "the original compressed form";
+  std::string manifest;
+  explicit StoredImage(MemorySource& source, const std::string& author = "a") {
+    const std::string config = R"({"author":")" + author + R"(","rootfs":{"diff_ids":[")" +
+                               Digest::of(tar).str() + R"("]}})";
+    manifest = source.add_image(config, {gzip});
+    source.set_tar_of(Digest::of(gzip), tar);
+    source.give_tars(true);
+  }
+};
+
+TEST_CASE(
+    "a layer that only seemed to be there is compressed, and the manifest names the new one") {
+  Fixture f;
+  const StoredImage image(f.source);
+  f.source.set_top(image.manifest);
+  f.registry.lies_about.insert(Digest::of(image.gzip));
+  const CopyReport report = f.run();
+  CHECK(report.manifest.digest != Digest::of(image.manifest));
+  const Manifest pushed = Manifest::parse(f.registry.manifests.at(f.registry.tags.at("1")));
+  CHECK(f.registry.blobs.count(pushed.layers()[0].digest) == 1);
+}
+
+TEST_CASE("a layer that two refused images share is sent once, and both name it") {
+  Fixture f;
+  const StoredImage a(f.source, "a");
+  const StoredImage b(f.source, "b");
+  f.source.set_top(f.source.add_index({{a.manifest, {"linux", "amd64", "", "", {}}},
+                                       {b.manifest, {"linux", "arm64", "", "", {}}}}));
+  f.options.instances.kind = InstanceSelection::Kind::all;
+  f.registry.lies_about.insert(Digest::of(a.gzip));
+  f.run();
+  f.registry.lies_about.clear();
+  CHECK(f.source.opened.at(Digest::of(a.gzip)) == 1);
+  const Index index = Index::parse(f.registry.manifests.at(f.registry.tags.at("1")));
+  for (const Descriptor& child : index.manifests()) {
+    const Manifest manifest = Manifest::parse(f.registry.manifests.at(child.digest));
+    CHECK(f.registry.blobs.count(manifest.layers()[0].digest) == 1);
+  }
+
+  SUBCASE("the second push of the index reads no layer and sends nothing") {
+    f.registry.log.clear();
+    f.source.opened.clear();
+    CHECK(f.run().skipped);
+    CHECK(f.source.opened.count(Digest::of(a.gzip)) == 0);
+    CHECK(f.registry.count("PUT") == 0);
+  }
+  SUBCASE("one image of it over the index re-uses its layer") {
+    f.source.opened.clear();
+    f.options.instances.kind = InstanceSelection::Kind::system;
+    f.options.platform = Platform{"linux", "arm64", "", "", {}};
+    CHECK_FALSE(f.run().skipped);
+    CHECK(f.source.opened.count(Digest::of(a.gzip)) == 0);
+  }
+  SUBCASE("checking every blob does not mean compressing it again") {
+    f.source.opened.clear();
+    f.options.skip_existing = false;
+    CHECK_FALSE(f.run().skipped);
+    CHECK(f.source.opened.count(Digest::of(a.gzip)) == 0);
+  }
+}
+
+TEST_CASE("an index under the tag is trusted only when the images are there too") {
+  Fixture f;
+  const std::string a = f.source.add_image(R"({"architecture":"amd64"})", {"layer a"});
+  const std::string b = f.source.add_image(R"({"architecture":"arm64"})", {"layer b"});
+  const Platform amd64{"linux", "amd64", "", "", {}};
+  f.source.set_top(f.source.add_index({{a, amd64}, {b, {"linux", "arm64", "", "", {}}}}));
+  f.registry.takes_sparse_indexes = true;
+  f.options.instances = {InstanceSelection::Kind::platforms, {amd64}};
+  f.run();
+  CHECK(f.registry.manifests.count(Digest::of(b)) == 0);
+
+  SUBCASE("all of them, after one") {
+    f.options.instances = {InstanceSelection::Kind::all, {}};
+    CHECK_FALSE(f.run().skipped);
+    CHECK(f.registry.manifests.count(Digest::of(b)) == 1);
+    CHECK(f.run().skipped);
+  }
+  SUBCASE("an index that is to be stripped is another one") {
+    f.options.strip_removed_platforms = true;
+    const CopyReport report = f.run();
+    CHECK_FALSE(report.skipped);
+    CHECK(Index::parse(f.registry.manifests.at(report.manifest.digest)).manifests().size() == 1);
+    CHECK(f.run().skipped);
+  }
+}
+
+TEST_CASE("the original under the tag does not satisfy a forced format") {
+  Fixture f;
+  const StoredImage image(f.source);
+  f.source.set_top(image.manifest);
+  f.registry.blobs[Digest::of(image.gzip)] = image.gzip;
+  f.run();
+  CHECK(f.registry.tags.at("1") == Digest::of(image.manifest));
+  f.options.compression = LayerCompression::zstd;
+  f.options.force_compression = true;
+  const CopyReport report = f.run();
+  CHECK_FALSE(report.skipped);
+  CHECK(Manifest::parse(f.registry.manifests.at(report.manifest.digest)).layers()[0].media_type ==
+        media_type::kOciLayerZstd);
+}
+
+TEST_CASE("what cannot be compressed as asked for is refused before anything is asked") {
+  Fixture f;
+  const StoredImage image(f.source);
+  f.source.set_top(image.manifest);
+  f.options.compression_level = 10;
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("level 10"), Error);
+  CHECK(f.registry.log.empty());
+}
+
+TEST_CASE("not-found is said of the source alone") {
+  struct Gone : MemoryRegistry {
+    using MemoryRegistry::MemoryRegistry;
+    std::uint64_t put_blob(const Blob&, const SentCallback&, std::stop_token) override {
+      throw Error(ErrorKind::not_found, "NAME_UNKNOWN");
+    }
+  };
+  Fixture f;
+  f.source.set_top(f.source.add_image("{}", {"one"}));
+  Gone registry("reg.example:5000/app:1");
+  const CopyEnvironment environment{[&]() -> CpuPool& { return f.pool; }, f.cache, {}};
+  try {
+    execute_copy(f.source, registry, f.options, environment, f.progress, {});
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::denied);
+  }
+}
+
 TEST_CASE("a failing blob tags nothing, and the error names the way") {
   Fixture f;
   f.source.set_top(f.source.add_image("{}", {"good"}));
@@ -243,6 +377,14 @@ TEST_CASE("a changed digest is refused with --preserve-digests") {
   f.options.preserve_digests = true;
   CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests"), Error);
   CHECK(f.registry.tags.empty());
+  CHECK(f.registry.count("PUT") == 0);
+
+  SUBCASE("also when such an image is there already") {
+    f.options.preserve_digests = false;
+    f.run();
+    f.options.preserve_digests = true;
+    CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests"), Error);
+  }
 }
 
 TEST_CASE("a stop request ends a copy as interrupted") {

@@ -103,10 +103,10 @@ TEST_CASE("members and frames are one per chunk, without a time") {
     const std::string second = compress(two.substr(kMiB), {LayerCompression::gzip, level});
     CHECK(made == first + second);
   }
-  const std::string bytes = layer_bytes(4 * kMiB);
+  const std::string bytes = layer_bytes(5 * kMiB);
   CHECK(compress(bytes, {LayerCompression::zstd, {}}) ==
-        compress(bytes.substr(0, 3 * kMiB), {LayerCompression::zstd, 3}) +
-            compress(bytes.substr(3 * kMiB), {LayerCompression::zstd, 3}));
+        compress(bytes.substr(0, 4 * kMiB), {LayerCompression::zstd, 3}) +
+            compress(bytes.substr(4 * kMiB), {LayerCompression::zstd, 3}));
 }
 
 TEST_CASE("the same bytes come out with any number of threads and any size of pieces") {
@@ -196,6 +196,32 @@ TEST_CASE("a source that is dropped at any time leaves the pool usable and its p
   CHECK(permits == pool.threads() + 2);
   // Without any permit, one buffer is enough to get on.
   CHECK(decompress(read_all(compressing_source(memory_source(bytes), {}, pool))) == bytes);
+}
+
+TEST_CASE("sources without a permit get on, and those with several then give back") {
+  CpuPool pool(2);
+  const std::string bytes = random_bytes(12 * kMiB);  // so that what is read is what was made
+  const auto permits = [&] {
+    std::size_t left = 0;
+    while (pool.try_take_permit()) ++left;
+    for (std::size_t i = 0; i < left; ++i) pool.return_permit();
+    return left;
+  };
+  std::string piece(100000, '\0');
+  const auto read_a_chunk = [&](DigestingSource& source) {
+    for (int i = 0; i < 12; ++i) (void)source.read(std::as_writable_bytes(std::span(piece)));
+  };
+  const auto greedy = compressing_source(memory_source(bytes), {}, pool);
+  read_a_chunk(*greedy);
+  CHECK(permits() == 0);
+  std::vector<std::unique_ptr<DigestingSource>> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(compressing_source(memory_source(bytes), {}, pool));
+    read_a_chunk(*others.back());
+  }
+  CHECK(pool.permits_are_overdrawn());
+  for (int i = 0; i < 4; ++i) read_a_chunk(*greedy);
+  CHECK_FALSE(pool.permits_are_overdrawn());
 }
 
 TEST_CASE("several sources share a pool") {
