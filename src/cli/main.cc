@@ -8,6 +8,9 @@
 #include <tug/error.h>
 
 #include <fmt/format.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <csignal>
@@ -103,6 +106,15 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words, StopOnSign
   return verb.run(context, arguments);
 }
 
+// Large buffers go back to the system when they are freed. By itself glibc stops to do that after
+// the first one, which costs 5 MB of a push that compresses six layers.
+void tune_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 int run(const std::vector<std::string>& words, StopOnSignal& signals) {
   const std::size_t position = find_verb(words);
   if (position == words.size()) return run_without_verb(words);
@@ -123,6 +135,7 @@ int run(const std::vector<std::string>& words, StopOnSignal& signals) {
 int main(int argc, char** argv) {
   using namespace tug;
   using namespace tug::cli;
+  tune_memory();
   try {
     StopOnSignal signals;
     try {

@@ -13,6 +13,8 @@ namespace {
 
 // What compresses to less is known by its digest before a byte is sent.
 constexpr std::size_t kKnownInTime = 1024 * 1024;
+// A larger layer hardly ever becomes so small: it is not held back to find out.
+constexpr std::uint64_t kMayBecomeSmall = 16 * 1024 * 1024;
 
 // A compressed layer whose first bytes have been made already.
 class PrefixedSource : public DigestingSource {
@@ -72,13 +74,15 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
     return compressing_source(layer.open(0), spec, pool(), offset, stop);
   };
   std::unique_ptr<DigestingSource> first = compressed(0);
-  std::string prefix = read_prefix(*first, stop);
-  if (prefix.size() < kKnownInTime) {
-    Descriptor known = first->result();
-    known.media_type = type;
-    return send_known(prefix, std::move(known), destination, sent, stop);
+  if (layer.open_size <= kMayBecomeSmall) {
+    std::string prefix = read_prefix(*first, stop);
+    if (prefix.size() < kKnownInTime) {
+      Descriptor known = first->result();
+      known.media_type = type;
+      return send_known(prefix, std::move(known), destination, sent, stop);
+    }
+    first = std::make_unique<PrefixedSource>(std::move(prefix), std::move(first));
   }
-  first = std::make_unique<PrefixedSource>(std::move(prefix), std::move(first));
   const StreamedBlob streamed{type, [&](std::uint64_t offset) {
                                 if (first && offset == 0) return std::exchange(first, nullptr);
                                 return compressed(offset);

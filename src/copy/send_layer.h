@@ -23,9 +23,9 @@ struct SentLayer {
 };
 
 // Compresses `layer` (of Form::layer_tar) as `spec` says and puts it to the destination under the
-// media type `type`. What compresses to less than 1 MiB is finished first, so that the destination
-// can be asked for it before it is sent. Throws Error as ImageDestination::put_stream does, and
-// what reading the layer throws: then nothing was committed.
+// media type `type`. What compresses to less than 1 MiB is finished first (unless the tar has more
+// than 16 MiB), so that the destination can be asked for it before it is sent. Throws Error as
+// ImageDestination::put_stream does, and what reading the layer throws: then nothing was committed.
 SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const std::string& type,
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop);

@@ -12,19 +12,20 @@
 //   libdeflate 1 (148 → 210.7, 162 → 139.7, 159 → 149.2) is 1.020-1.026 × skopeo's default: too
 //   many bytes for a default. Members of 512 KiB cost 0.1 %, 256 KiB 0.4 %, 4 MiB gain 0.1 %.
 //
-//   zstd, 3 MiB frames, window 4 MiB
-//   level 1                                  373 → 213.8   387 → 139.7   410 → 148.5
-//   level 2                                  297 → 200.4   305 → 131.0   330 → 139.5
-//   unset, 3     (own tables, see below)     184 → 188.9   198 → 121.7   199 → 131.8
-//   level 4      (own tables)                153 → 188.3   165 → 120.8   165 → 131.4
-//   levels 5-9   libzstd's                   lib: 122 → 119.4, 83 → 116.1, 71 → 113.2, 58 → 112.3,
-//                                            52 → 112.1
-//   libzstd 3 in 1 MiB frames                222 → 195.0   236 → 127.4   237 → 135.6
-//   skopeo, unset                             81 → 190.2    86 → 122.7    84 → 134.3
-//   Frames do not see each other, so that libzstd 3 in small frames loses to skopeo's one stream.
-//   Frames of 3 MiB with a window that covers them, shorter matches (minMatch 4) and larger hash
-//   tables win it back for a sixth more CPU. 4 MiB frames would give 0.8 % less output, but
-//   6 sources on 2 cores must stay under 64 MB.
+//   zstd, 4 MiB frames, window 4 MiB: libzstd alone, over /usr/bin (540 MB), /usr/lib/{gcc,python3,
+//   git-core} (316 MB) and shared libraries (496 MB)
+//   level 1                                  361 → 212.8   373 → 118.1   389 → 182.8
+//   level 2                                  310 → 194.6   309 → 110.8   326 → 170.8
+//   unset, 3     (own tables, see below)     179 → 176.6   174 → 100.4   180 → 159.4
+//   level 4      (own tables)                162 → 176.7   165 → 100.3   168 → 159.3
+//   levels 5-7   libzstd's                   lib: 120 → 100.4, 83 → 98.1, 72 → 94.3
+//   libzstd's 3                              lib: 233 → 104.5
+//   level 3 in 3 MiB frames, smaller tables  lib: 188 → 102.4
+//   Frames do not see each other, so that libzstd's level 3 in small frames loses to skopeo's one
+//   stream. Frames of 4 MiB with a window that covers them, shorter matches (minMatch 4) and a larger
+//   hash table win it back: an image of 3.4 GB in 8 layers became 934.9 MB, with skopeo 936.6 MB, and
+//   with 3 MiB frames 950.4 MB. Larger frames would not fit: 6 sources on 2 cores must stay under
+//   64 MB.
 #include "stream/chunk_encoder.h"
 
 #include "stream/gzip.h"

@@ -35,7 +35,7 @@ class FrameEncoder final : public ChunkEncoder {
     set(ZSTD_c_windowLog, kWindowLog);
     set(ZSTD_c_checksumFlag, 1);
     // Levels 3 and 4 of libzstd with larger tables and shorter matches: see chunk_encoder.cc.
-    if (level == 3) set_tables(18, 16);
+    if (level == 3) set_tables(19, 16);
     if (level == 4) set_tables(19, 17);
   }
 
