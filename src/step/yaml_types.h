@@ -16,7 +16,7 @@ enum class ScalarType { null, boolean, integer, real, date, merge, value, string
 ScalarType resolve_scalar(std::string_view text) noexcept;
 
 // The value of an unquoted scalar, with its text in written(). Throws Error(usage) without a place:
-// an integer of too many digits, "0b_", a date that the calendar does not have.
+// an integer of too many digits, "0b_".
 Value typed_scalar(std::string_view text);
 // The same with an explicit type: !!int "7". Throws Error(usage) when the text is not of that type.
 Value scalar_of_type(ScalarType type, std::string_view text);
