@@ -10,6 +10,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -86,6 +87,19 @@ Weight weight_of(const Value& value) {
   return sum;
 }
 
+// yaml-cpp 0.7 makes single bytes of "\N" and "\_", which PyYAML writes for U+0085 and U+00A0.
+// The document itself is UTF-8, so any other byte that is not comes from there.
+std::string repaired(const std::string& text) {
+  std::string result;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t length = utf8_length(rest);
+    if (length == 0) result += '\xc2';
+    result += rest.substr(0, std::max<std::size_t>(length, 1));
+    rest.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return result;
+}
+
 // Takes yaml-cpp's events and builds the value as PyYAML's composer and safe constructor would.
 // (yaml-cpp's own Node would keep neither the difference of 1.10 and "1.10" nor the order of keys.)
 class Builder : public YAML::EventHandler {
@@ -156,7 +170,7 @@ class Builder : public YAML::EventHandler {
   static Value scalar(const YAML::Mark& mark, const std::string& tag, const std::string& text) {
     try {
       if (tag == "?") return typed_scalar(text);
-      if (tag == "!") return text;
+      if (tag == "!") return repaired(text);
       constexpr std::string_view kCore = "tag:yaml.org,2002:";
       static const std::map<std::string_view, ScalarType> kTypes = {
           {"str", ScalarType::string}, {"int", ScalarType::integer},
@@ -164,7 +178,7 @@ class Builder : public YAML::EventHandler {
           {"null", ScalarType::null},  {"timestamp", ScalarType::date}};
       if (std::string_view(tag).starts_with(kCore)) {
         const auto type = kTypes.find(std::string_view(tag).substr(kCore.size()));
-        if (type != kTypes.end()) return scalar_of_type(type->second, text);
+        if (type != kTypes.end()) return scalar_of_type(type->second, repaired(text));
       }
     } catch (const Error& error) {
       fail_at(mark, error.message());
@@ -264,8 +278,11 @@ void check_characters(std::string_view text) {
   }
 }
 
-Value parse_yaml(const std::string& text) {
+Value parse_yaml(std::string text) {
   check_characters(text);
+  // yaml-cpp takes the last line break for the quote that somebody forgot, unless the document says
+  // that it ends here. (Without a line break, one would become part of a block scalar.)
+  if (text.ends_with('\n')) text += "...\n";
   std::istringstream stream(text);
   Builder builder;
   try {

@@ -1,5 +1,6 @@
-// For yaml_test.py: reads documents that NUL bytes separate from stdin and answers each, followed by
-// a NUL byte. "types" prints the value as JSON with types, "rewrite" prints it as YAML; an error is
+// For yaml_test.py: reads documents that NUL bytes separate from stdin and answers each, followed
+// by a NUL byte. "types" prints the value as JSON with types, "rewrite" prints it as YAML; an error
+// is
 // "!REASON".
 #include "step/yaml.h"
 #include "step/yaml_writer.h"

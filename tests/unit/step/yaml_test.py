@@ -43,7 +43,7 @@ DOCUMENTS = [
     '{"a": "b\\u00e9\\/", "a": 2}', "a: b # c\n", "%YAML 1.1\n---\na: 1\n...\n", "\ufeffa: 1\n", "a: x\ty\n",
     "a: - b\n", "a: b: c\n", "{a: [1, 2}", "a: *nope\n", "a: &x 1\nb: &x 2\n", "--- 1\n--- 2\n", "? [a]\n: b\n",
     "<<: 3\n", "a: !foo b\n", "a: !!int x\n", "a: @b\n", "a: `b\n", "a: \x01\n", "x: y\n z: w\n", "a: 'b\n",
-    "a: \"b\\q\"\n", "a: [b\n", "a: b]\n", "- a\nb: c\n", "a: 0b_\n", "key: [a, b, {c: d}]\n", "a: ! b\n",
+    "a: \"b\\q\"\n", "a: [b\n", "a: b]\n", "- a\nb: c\n", "a: 0b_\n", "key: [a, b, {c: d}]\n", "a: ! b\n", 'a: "\\N\\_\\L\\P\\xe9"\n', "a: 'b\nc: d\n", "a: \"b\nc: d\n", "a: 'b", "a: \"b", "a: {b: 'c}\n",
     "a: x y  z\n   w\n", "a:\n- b\n- c\n", "a:\n  - b\n", "'': x\n", "a: ''\n", "a: >-\n  " + "word " * 40 + "\n",
 ]
 
@@ -71,10 +71,11 @@ def ask(mode, documents):
 
 
 def expected_types(document):
-    try:
-        return typed(json.loads(document))
-    except ValueError:
-        pass
+    if document.startswith(("{", "[")):
+        try:
+            return typed(json.loads(document))
+        except ValueError:
+            pass
     try:
         return typed(yaml.safe_load(document))
     except Exception:  # PyYAML raises ValueError and KeyError as well
@@ -88,7 +89,7 @@ def random_value(rng, depth=0):
     if depth < 4 and kind in (1, 2):
         return {random_text(rng)[:200]: random_value(rng, depth + 1) for _ in range(rng.randrange(4))}
     if kind == 3:
-        return rng.choice([0, 7, -12, 10**30, True, False, None, 1.1, 1e17, 1e-7, -0.0, float("inf"), 2.0])
+        return rng.choice([0, 7, -12, 10**30, True, False, None, 1.1, 1e17, 1e-7, -0.0, 2.0])
     return random_text(rng)
 
 
@@ -106,9 +107,10 @@ class Typing(unittest.TestCase):
     def test_documents(self):
         self.compare(DOCUMENTS)
 
-    # Where we knowingly differ: `=` is text (PyYAML has no constructor for it), a plain scalar after
-    # `!` is text, and what only one of the two parsers calls a syntax error in odd spots.
-    LENIENT = {"=\n", "k: =\n", "- =\n", "=: v\n", "k: {x: =}\n", "a: !!int x\n"}
+    # What we read although PyYAML refuses it: `=` and `<<` as values, for which safe-loading has no
+    # constructor, are text; the others are spots in which yaml-cpp's scanner is more patient.
+    LENIENT = {template % scalar for scalar in ("=", "<<") for template in ("%s\n", "k: %s\n", "- %s\n", "k: {x: %s}\n", "%s: v\n")}
+    LENIENT |= {"%\n", "%: v\n", "k: {x: :a}\n", "a: x\ty\n"}
 
     def compare(self, documents):
         for document, answer in zip(documents, ask("types", documents)):
@@ -134,9 +136,11 @@ class Writing(unittest.TestCase):
             "message": "Error pushing container image (localhost/org/app:1)  to tag (r/o/a:1) using skopeo: " + "x " * 60,
             "sub-step-implementer-name": "Skopeo"}}}} for value in (1.1, "1.10", "1.0-69442c8", "v1", 7, True)])
 
+    def test_infinities(self):
+        self.assertEqual(ask("rewrite", ["a: .inf\nb: -.INF\nc: .NaN\n"]), ["a: .inf\nb: -.inf\nc: .nan\n"])
+
     def compare(self, values):
-        # The driver is given the value as JSON, in which only inf is missing.
-        documents = [yaml.dump(value) if "Infinity" in json.dumps(value) else json.dumps(value) for value in values]
+        documents = [json.dumps(value) for value in values]
         for value, answer in zip(values, ask("rewrite", documents)):
             with self.subTest(value=value):
                 self.assertEqual(answer, yaml.dump(value, indent=4))
