@@ -6,6 +6,7 @@
 
 #include <tug/secret.h>
 
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -34,10 +35,6 @@ class SecretMask {
 // True when a key on the way to the value contains "password" or "username" in any case. That is
 // what ObfuscationDefaults claims, and what we never print.
 bool is_confidential(const Place* place);
-// `value` as repr() prints it, with everything confidential below it as kMask: `key` is the name
-// under which it stands.
-std::string masked_repr(const Value& value);
-
 // One entry of config-decryptors.
 struct Decryptor {
   enum class Kind { sops, obfuscation_defaults } kind = Kind::sops;
@@ -58,10 +55,13 @@ class Decryptors {
   // StepError(fatal): sops is missing or fails; a value to decrypt that comes from no file.
   Value read(const Value& value, const std::stop_token& stop);
 
-  // Whether some decryptor claims the scalar `value`: then it is not printed at all.
+  // Whether some decryptor claims the scalar `value`, or claimed it when read() read it: then it is
+  // not printed at all.
   [[nodiscard]] bool claims(const Value& value) const;
-  [[nodiscard]] SecretMask& mask() noexcept { return mask_; }
+  // Every secret met so far: for what is said in words.
   [[nodiscard]] const SecretMask& mask() const noexcept { return mask_; }
+  // Those that a decryptor claims: also for data on stdout, which upstream masks too.
+  [[nodiscard]] const SecretMask& claimed() const noexcept { return claimed_; }
 
  private:
   [[nodiscard]] const Decryptor* claimant(const Value& value) const;
@@ -69,6 +69,8 @@ class Decryptors {
 
   std::vector<Decryptor> decryptors_;
   SecretMask mask_;
+  SecretMask claimed_;
+  std::vector<std::shared_ptr<const Place>> claimed_places_;
 };
 
 }  // namespace tug::step

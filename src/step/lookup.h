@@ -8,6 +8,7 @@
 #include "step/results.h"
 
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -15,7 +16,8 @@
 
 namespace tug::step {
 
-using Aliases = std::vector<std::string>;
+// The keys of one setting, in order of preference.
+using Aliases = std::span<const std::string_view>;
 
 // What one sub-step's settings are looked for in.
 struct StepInput {
@@ -34,9 +36,9 @@ class Lookup {
  public:
   // A setting's value and where it was found.
   struct Found {
-    std::string key;       // the alias
-    Value value;           // decrypted, never null
-    bool claimed = false;  // by a decryptor: not to be printed
+    std::string key;             // the alias
+    Value value;                 // decrypted, never null
+    bool is_configured = false;  // in a source 1 to 5
     std::string
         source;  // "--step-config", "KEY.PATH in FILE", "artifact of STEP/SUB-STEP", "default"
   };
@@ -46,7 +48,7 @@ class Lookup {
 
   // The three passes of 3.2; nullopt when every alias is absent or null. Adds to notes() when
   // results disagree. Throws StepError(fatal) when the value cannot be decrypted.
-  std::optional<Found> find(const Aliases& aliases);
+  std::optional<Found> find(Aliases aliases);
   // Whether a source 1 to 5 has the key, null or not.
   [[nodiscard]] bool is_configured(std::string_view key) const;
   // Sources 1 to 5 merged as upstream prints them, undecrypted.
@@ -54,8 +56,8 @@ class Lookup {
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
 
  private:
-  std::optional<Found> find_configured(const Aliases& aliases, bool with_defaults);
-  std::optional<Found> find_artifact(const Aliases& aliases);
+  std::optional<Found> find_configured(Aliases aliases, bool with_defaults);
+  std::optional<Found> find_artifact(Aliases aliases);
   std::optional<Found> artifact(const std::string& name);
 
   const StepInput& input_;

@@ -50,10 +50,11 @@ struct EffectiveSettings {
 EffectiveSettings effective_settings(const StepInput& input);
 
 // What --dry-run prints for a sub-step: source, destination, tag, authfile, src-tls-verify,
-// dest-tls-verify, logins, artifacts (name → value). No password, ever.
-Json dry_run_json(const EffectiveSettings& settings);
-// The same for people: "  source   containers-storage:…" lines, secrets masked.
-std::string describe(const EffectiveSettings& settings);
+// dest-tls-verify, logins, artifacts (name → value). No password, ever; `claimed` is
+// Decryptors::claimed().
+Json dry_run_json(const EffectiveSettings& settings, const SecretMask& claimed);
+// The same for people: lines "  source        containers-storage:…"; `mask` is Decryptors::mask().
+std::string describe(const EffectiveSettings& settings, const SecretMask& mask);
 
 }  // namespace tug::step
 

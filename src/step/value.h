@@ -37,6 +37,9 @@ struct Place {
   [[nodiscard]] std::string sops_path() const;
 };
 
+// What stands for the file of a value that --step-config gives.
+inline constexpr std::string_view kStepConfigSource = "--step-config";
+
 class Value {
  public:
   using List = std::vector<Value>;

@@ -18,7 +18,7 @@ check_includes() {
       library("nlohmann/", "src/oci/json.cc")
       library("openssl/", "src/base/hash.cc src/http/client.cc src/http/trust_store.cc")
       library("toml", "src/oci/toml.cc")
-      library("yaml-cpp/", "src/oci/yaml.cc src/step/config.cc src/step/yaml.cc src/cli/sync_file.cc")
+      library("yaml-cpp/", "src/step/yaml.cc")
       library("sqlite3.h", "src/copy/blob_info_cache.cc")
       library("archive", "src/stream/tar.cc src/stream/archive.cc")
       library("libdeflate.h", "src/stream/*.cc")
