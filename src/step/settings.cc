@@ -72,9 +72,9 @@ void refuse_dates(const StepInput& input) {
 
 // The check of 1.5, in the order of the table.
 void require_settings(Lookup& lookup) {
-  const std::array required = {
-      &kSourceType, &kSourceAddress, &kSourceTlsCheck, &kDestinationType, &kRegistry,
-      &kRepository, &kTag,           &kDestinationTls};
+  const std::array<Aliases, 8> required = {
+      kSourceType, kSourceAddress, kSourceTlsCheck, kDestinationType, kRegistry,
+      kRepository, kTag,           kDestinationTls};
   Value missing = Value::list();
   for (const Aliases aliases : required) {
     if (lookup.find(aliases)) continue;

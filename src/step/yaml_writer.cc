@@ -1,7 +1,6 @@
 #include "step/yaml_writer.h"
 
-#include "base/strings.h"
-#include "step/yaml_types.h"
+#include "step/yaml_scalar.h"
 
 #include <fmt/format.h>
 
@@ -16,117 +15,6 @@ namespace {
 
 constexpr int kIndent = 4;
 constexpr int kWidth = 80;
-
-// --- which style a scalar may have ---
-
-// PyYAML counts code points; so do we.
-std::u32string code_points(std::string_view text) {
-  std::u32string points;
-  points.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    char32_t point = U'\ufffd';
-    if (length > 0) {
-      const auto lead = static_cast<unsigned char>(text[0]);
-      point = length == 1 ? lead : lead & (0xffU >> (length + 1));
-      for (std::size_t i = 1; i < length; ++i)
-        point = point << 6U | (static_cast<unsigned char>(text[i]) & 0x3fU);
-    }
-    points += point;
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return points;
-}
-
-bool is_break(char32_t c) noexcept { return c == U'\n' || c == 0x85 || c == 0x2028 || c == 0x2029; }
-bool is_blank(char32_t c) noexcept {
-  return c == 0 || c == U' ' || c == U'\t' || c == U'\r' || is_break(c);
-}
-bool is_plain_ascii(char32_t c) noexcept { return c >= 0x20 && c <= 0x7e; }
-
-// What PyYAML's analyze_scalar finds out, as far as block style needs it.
-struct Analysis {
-  bool multiline = false;
-  bool allow_plain = true;
-  bool allow_single_quoted = true;
-};
-
-// Whether an indicator stands where a plain scalar of block style cannot have it.
-bool has_block_indicator(const std::u32string& text) {
-  const auto followed_by_blank = [&text](std::size_t i) {
-    return i + 1 >= text.size() || is_blank(text[i + 1]);
-  };
-  if (text.starts_with(U"---") || text.starts_with(U"...")) return true;
-  if (std::u32string_view(U"#,[]{}&*!|>'\"%@`").find(text[0]) != std::u32string_view::npos)
-    return true;
-  if (std::u32string_view(U"?:-").find(text[0]) != std::u32string_view::npos &&
-      followed_by_blank(0))
-    return true;
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == U':' && followed_by_blank(i)) return true;
-    if (text[i] == U'#' && is_blank(text[i - 1])) return true;
-  }
-  return false;
-}
-
-Analysis analyse(const std::u32string& text) {
-  Analysis analysis;
-  if (text.empty()) return analysis;
-  bool special = false;  // only double quotes can hold it
-  bool break_then_space = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char32_t c = text[i];
-    const char32_t last = i > 0 ? text[i - 1] : U'x';
-    if (is_break(c)) analysis.multiline = true;
-    if (c != U'\n' && !is_plain_ascii(c)) special = true;
-    if (c == U' ' && is_break(last)) break_then_space = true;
-    if (is_break(c) && last == U' ') special = true;
-  }
-  const auto is_edge = [](char32_t c) { return c == U' ' || is_break(c); };
-  analysis.allow_single_quoted = !special && !break_then_space;
-  analysis.allow_plain = analysis.allow_single_quoted && !analysis.multiline &&
-                         !is_edge(text.front()) && !is_edge(text.back()) &&
-                         !has_block_indicator(text);
-  return analysis;
-}
-
-// --- scalars as text ---
-
-// What PyYAML's representers make of a scalar, and the length of its tag ("!!str"), which counts
-// when a key is judged too long.
-struct Scalar {
-  std::u32string text;
-  bool may_be_plain = true;  // read back without quotes it has the same type
-  std::size_t tag_length = 5;
-};
-
-std::string real_text(const Value& value) {
-  std::string text = value.repr();
-  if (text == "inf" || text == "nan") return "." + text;
-  if (text == "-inf") return "-.inf";
-  // YAML 1.1 wants a point in a float: 1e+17 would be text.
-  const std::size_t e = text.find('e');
-  if (e != std::string::npos && text.find('.') == std::string::npos) text.insert(e, ".0");
-  return text;
-}
-
-Scalar scalar_of(const Value& value) {
-  switch (value.type()) {
-    case Value::Type::null:
-      return {U"null", true, 6};
-    case Value::Type::boolean:
-      return {*value.as_bool() ? U"true" : U"false", true, 6};
-    case Value::Type::real:
-      return {code_points(real_text(value)), true, 7};
-    case Value::Type::date:
-      return {code_points(value.str()), true, 11};
-    case Value::Type::string:
-      return {code_points(*value.as_string()),
-              resolve_scalar(*value.as_string()) == ScalarType::string, 5};
-    default:
-      return {code_points(value.str()), true, 5};
-  }
-}
 
 bool is_collection(const Value& value) noexcept { return value.is_list() || value.is_map(); }
 bool is_empty_collection(const Value& value) noexcept {
@@ -156,7 +44,7 @@ class Writer {
     } else if (value.is_map()) {
       map(*value.as_map());
     } else {
-      scalar(scalar_of(value), is_simple_key);
+      scalar(scalar_text(value), is_simple_key);
     }
   }
 
@@ -211,20 +99,18 @@ class Writer {
   static bool is_simple_key(const Value& key) {
     constexpr std::size_t kLongest = 128;
     if (is_collection(key)) return is_empty_collection(key);
-    const Scalar scalar = scalar_of(key);
+    const ScalarText scalar = scalar_text(key);
     return scalar.tag_length + scalar.text.size() < kLongest && !scalar.text.empty() &&
-           !analyse(scalar.text).multiline;
+           !scalar.multiline;
   }
 
-  void scalar(const Scalar& scalar, bool is_simple_key) {
+  void scalar(const ScalarText& scalar, bool is_simple_key) {
     const auto outer = indent_;
     indent_ = indent_.value_or(0) + kIndent;
-    const Analysis analysis = analyse(scalar.text);
-    const bool split = !is_simple_key;
-    const bool needs_quotes = is_simple_key && (scalar.text.empty() || analysis.multiline);
-    if (scalar.may_be_plain && analysis.allow_plain && !needs_quotes) {
+    const bool split = !is_simple_key;  // a key stays on its line
+    if (scalar.allow_plain) {
       plain(scalar.text, split);
-    } else if (analysis.allow_single_quoted && !(is_simple_key && analysis.multiline)) {
+    } else if (scalar.allow_single_quoted) {
       single_quoted(scalar.text, split);
     } else {
       double_quoted(scalar.text, split);
