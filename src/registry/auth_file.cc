@@ -1,6 +1,7 @@
 // One auth file: which entry is meant (4.2), and what it says (4.3).
+#include "registry/auth_file.h"
+
 #include "base/strings.h"
-#include "oci/json.h"
 #include "registry/credentials.h"
 
 #include <tug/error.h>
@@ -10,8 +11,7 @@
 namespace tug::registry {
 namespace {
 
-constexpr Json::Limits kFileLimits{.max_bytes = 1024 * 1024, .max_depth = 32};
-constexpr std::string_view kHubKey = "https://index.docker.io/v1/";
+constexpr Json::Limits kFileLimits{.max_bytes = kMaxAuthFileBytes, .max_depth = 32};
 
 // A key without what docker put around the registry's name: "https://index.docker.io/v1/" is
 // index.docker.io. Only legacy files have paths behind a bare host.
@@ -104,13 +104,6 @@ std::optional<Credential> find_in_auths(const Json& auths, bool legacy, std::str
   return std::nullopt;
 }
 
-// Docker stores the Hub's login under its old URL, containers under docker.io.
-std::vector<std::string> helper_keys(std::string_view registry, std::string_view configured) {
-  std::vector<std::string> keys{std::string(configured)};
-  if (registry == "docker.io" && configured != kHubKey) keys.emplace_back(kHubKey);
-  return keys;
-}
-
 void find_helper(const Json& document, bool docker, std::string_view registry,
                  AuthFileEntry& found) {
   const Json* helpers = document.find("credHelpers");
@@ -134,11 +127,14 @@ void find_helper(const Json& document, bool docker, std::string_view registry,
 
 }  // namespace
 
-AuthFileEntry match_auth_file(std::string_view text, AuthFile::Format format,
-                              std::string_view registry, std::string_view repository,
-                              const std::string& path) {
-  AuthFileEntry found;
-  if (trim(text).empty()) return found;
+std::vector<std::string> helper_keys(std::string_view registry, std::string_view configured) {
+  std::vector<std::string> keys{std::string(configured)};
+  if (registry == "docker.io" && configured != kHubKey) keys.emplace_back(kHubKey);
+  return keys;
+}
+
+Json parse_auth_file(std::string_view text, const std::string& path) {
+  if (trim(text).empty()) return Json::object();
   Json document;
   try {
     document = Json::parse(text, kFileLimits);
@@ -146,7 +142,14 @@ AuthFileEntry match_auth_file(std::string_view text, AuthFile::Format format,
     throw broken(path, error.message());
   }
   if (!document.is_object()) throw broken(path, "it is not a JSON object");
+  return document;
+}
 
+AuthFileEntry match_auth_file(std::string_view text, AuthFile::Format format,
+                              std::string_view registry, std::string_view repository,
+                              const std::string& path) {
+  AuthFileEntry found;
+  const Json document = parse_auth_file(text, path);
   if (format == AuthFile::Format::dockercfg) {
     found.credential = find_in_auths(document, true, registry, repository, path);
     return found;

@@ -2,75 +2,21 @@
 
 #include "base/fd.h"
 #include "base/strings.h"
-#include "base/subprocess.h"
-#include "oci/json.h"
+#include "registry/auth_file.h"
+#include "registry/credential_helper.h"
 
 #include <tug/error.h>
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 namespace tug::registry {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = 1024 * 1024;
-constexpr std::chrono::seconds kHelperTimeout{10};
-constexpr std::size_t kMaxHelperOutput = 64 * 1024;
-constexpr std::string_view kFilesHelper = "containers-auth.json";
-
 void debug(const Log& log, const std::string& line) {
   if (log.enabled()) log.debug("credentials: " + line);
-}
-
-// ---- helpers (4.4) -----------------------------------------------------------------------------
-
-std::string program_of(const std::string& helper) {
-  const bool valid = !helper.empty() && std::all_of(helper.begin(), helper.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (!valid) {
-    throw Error(ErrorKind::auth,
-                "\"" + printable(helper, 100) + "\" is no name of a credential helper");
-  }
-  return "docker-credential-" + helper;
-}
-
-Credential parse_helper_output(const std::string& output, const std::string& program) {
-  Json document;
-  try {
-    document = Json::parse(output, {.max_bytes = kMaxHelperOutput, .max_depth = 8});
-  } catch (const Error&) {
-    throw Error(ErrorKind::auth, program + " get: its output is not JSON");  // may hold the secret
-  }
-  Credential credential;
-  credential.origin = program;
-  credential.username = document.string_or_empty("Username");
-  credential.secret = Secret(document.string_or_empty("Secret"));
-  if (credential.secret.empty() && credential.username.empty()) return credential;
-  credential.kind = Credential::Kind::password;
-  if (credential.username == "<token>") {
-    credential.kind = Credential::Kind::identity_token;
-    credential.username.clear();
-  }
-  return credential;
-}
-
-// What the helper says for one key. Kind::anonymous: it knows nothing of it; nullopt: no such
-// program.
-std::optional<Credential> ask_helper(const std::string& program, const std::string& key,
-                                     const std::stop_token& stop) {
-  const auto result = run_process({program, "get"}, key, kHelperTimeout, kMaxHelperOutput, stop);
-  if (!result) return std::nullopt;
-  if (result->exit_status == 0) return parse_helper_output(result->output, program);
-  const std::string said = printable(trim(result->output), 200);
-  if (said == "credentials not found in native keychain") return Credential{};
-  throw Error(ErrorKind::auth, program + " get failed for " + key + " with status " +
-                                   std::to_string(result->exit_status) +
-                                   (said.empty() ? "" : ": " + said));
 }
 
 // ---- the search --------------------------------------------------------------------------------
@@ -83,7 +29,7 @@ class Search {
 
   // True when the file (or a helper that it names) has a credential: then it is in lookup().
   bool in_file(const AuthFile& file) {
-    const auto text = read_file_if_exists(file.path, kMaxFileBytes);
+    const auto text = read_file_if_exists(file.path, kMaxAuthFileBytes);
     lookup_.looked_in.push_back(text ? file.path : file.path + " (not there)");
     if (!text) {
       debug(log_, file.path + " is not there");
@@ -105,13 +51,13 @@ class Search {
   // A helper that registries.conf lists, or an auth file names. `optional`: a missing program is
   // skipped.
   bool in_helper(const std::string& helper, const std::vector<std::string>& keys, bool optional) {
-    const std::string program = program_of(helper);
-    lookup_.looked_in.push_back(program);
+    const CredentialHelper program(helper);
+    lookup_.looked_in.push_back(program.program());
     for (const std::string& key : keys) {
-      auto credential = ask_helper(program, key, stop_);
+      auto credential = program.get(key, stop_);
       if (!credential) return missing(program, optional);
       if (credential->kind != Credential::Kind::anonymous) return found(std::move(*credential));
-      debug(log_, program + " has nothing for " + key);
+      debug(log_, program.program() + " has nothing for " + key);
     }
     return false;
   }
@@ -124,12 +70,10 @@ class Search {
   CredentialLookup& lookup() noexcept { return lookup_; }
 
  private:
-  bool missing(const std::string& program, bool optional) {
-    if (!optional) {
-      throw Error(ErrorKind::auth, "the credential helper " + program + " is not installed");
-    }
+  bool missing(const CredentialHelper& program, bool optional) {
+    if (!optional) throw program.not_installed();
     lookup_.looked_in.back() += " (not installed)";
-    debug(log_, program + " is not installed");
+    debug(log_, program.program() + " is not installed");
     return false;
   }
 
@@ -162,10 +106,8 @@ std::optional<Credential> from_flags(const RegistryAccess& access) {
 // is passed over.
 bool in_listed_helper(Search& search, const std::string& helper, const std::string& registry,
                       const Log& log) {
-  std::vector<std::string> keys{registry};
-  if (registry == "docker.io") keys.emplace_back("https://index.docker.io/v1/");
   try {
-    return search.in_helper(helper, keys, true);
+    return search.in_helper(helper, helper_keys(registry, registry), true);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     search.lookup().looked_in.back() += " (failed)";
@@ -236,9 +178,16 @@ CredentialLookup find_credential(const RegistryAccess& access, std::string_view 
     search.found(std::move(*credential));
     return std::move(search.lookup());
   }
-  const std::vector<AuthFile> files = auth_files(access);
+  return find_stored_credential(auth_files(access), registry, repository, helper_list, log, stop);
+}
+
+CredentialLookup find_stored_credential(const std::vector<AuthFile>& files,
+                                        std::string_view registry, std::string_view repository,
+                                        const std::vector<std::string>& helper_list, const Log& log,
+                                        const std::stop_token& stop) {
+  Search search(registry, repository, log, stop);
   for (const std::string& helper : helper_list) {
-    const bool found = helper == kFilesHelper
+    const bool found = helper == kAuthFilesHelper
                            ? std::any_of(files.begin(), files.end(),
                                          [&](const AuthFile& file) { return search.in_file(file); })
                            : in_listed_helper(search, helper, std::string(registry), log);
