@@ -116,10 +116,14 @@ Policy Context::policy() const {
                                             : Policy::load(arguments_.value("policy"));
 }
 
-const TransportEnvironment& Context::transports() {
+Context::Network& Context::network() {
   if (!network_) network_ = std::make_unique<Network>(arguments_, log_);
-  return network_->transports;
+  return *network_;
 }
+
+const TransportEnvironment& Context::transports() { return network().transports; }
+
+const registry::Environment& Context::registries() { return network().environment; }
 
 CopyEnvironment Context::copies() {
   if (!cache_)

@@ -41,10 +41,12 @@ class Context {
   [[nodiscard]] Platform platform() const;
   [[nodiscard]] Policy policy() const;
   [[nodiscard]] const TransportEnvironment& transports();
+  [[nodiscard]] const registry::Environment& registries();
   [[nodiscard]] CopyEnvironment copies();
 
  private:
   struct Network;
+  Network& network();
 
   const Arguments& arguments_;
   std::stop_token stop_;

@@ -79,7 +79,7 @@ int run_without_verb(const std::vector<std::string>& words) {
 
 void check_argument_count(const Verb& verb, const Arguments& arguments) {
   const std::size_t given = arguments.positional().size();
-  if (given == verb.argument_count) return;
+  if (given == verb.argument_count || verb.argument_count == kJudgedByVerb) return;
   throw Error(
       ErrorKind::usage,
       fmt::format("{} takes exactly {} argument{} ({}), not {}", verb.name, verb.argument_count,
@@ -88,9 +88,7 @@ void check_argument_count(const Verb& verb, const Arguments& arguments) {
 }
 
 int run_verb(const Verb& verb, const std::vector<std::string>& words, StopOnSignal& signals) {
-  std::vector<OptionGroup> groups = verb.groups;
-  groups.insert(groups.end(), global_options().begin(), global_options().end());
-  const Arguments arguments = parse_arguments(groups, words);
+  const Arguments arguments = parse_arguments(all_options(verb), words);
   if (arguments.flag("help")) {
     write_stdout(help_text(verb));
     return EXIT_SUCCESS;

@@ -219,10 +219,24 @@ Arguments parse_arguments(const std::vector<OptionGroup>& groups,
   return arguments;
 }
 
+std::vector<OptionGroup> all_options(const Verb& verb) {
+  std::vector<OptionGroup> groups = verb.groups;
+  std::set<char> taken;
+  for (const OptionGroup& group : groups) {
+    for (const Option& option : group.options) taken.insert(option.short_name);
+  }
+  for (OptionGroup group : global_options()) {
+    for (Option& option : group.options) {
+      if (taken.count(option.short_name) != 0) option.short_name = '\0';
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
 std::string help_text(const Verb& verb) {
-  return fmt::format("{}\n\nUsage:\n  tug {} [flags] {}\n\n{}\n{}{}", verb.summary, verb.name,
-                     verb.arguments, verb.description, options_text(verb.groups),
-                     options_text(global_options()));
+  return fmt::format("{}\n\nUsage:\n  tug {} [flags] {}\n\n{}\n{}", verb.summary, verb.name,
+                     verb.arguments, verb.description, options_text(all_options(verb)));
 }
 
 std::string help_text() {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -66,19 +67,25 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 class Context;
 
+// The verb says itself, in skopeo's words, what is wrong with the number of its arguments.
+constexpr std::size_t kJudgedByVerb = std::numeric_limits<std::size_t>::max();
+
 struct Verb {
   const char* name;
   const char* arguments;  // "SOURCE DESTINATION"
   const char* summary;    // one line
   const char* description;
   std::vector<OptionGroup> groups;
-  std::size_t argument_count;
+  std::size_t argument_count;  // or kJudgedByVerb
   int (*run)(Context& context, const Arguments& arguments);
 };
 
 // Flags of every verb, before or after it.
 const std::vector<OptionGroup>& global_options();
 const std::vector<Verb>& verbs();
+// The verb's flags, then the global ones; those leave a letter to the verb that it uses itself
+// (login's -v is --verbose).
+std::vector<OptionGroup> all_options(const Verb& verb);
 
 // Groups that several verbs share; `prefix` is "", "src-" or "dest-".
 std::vector<Option> registry_options(const std::string& prefix);

@@ -1,6 +1,7 @@
 // The tables: every verb, and the flags that verbs share.
 #include "cli/copy_verb.h"
 #include "cli/inspect_verb.h"
+#include "cli/login_verb.h"
 #include "cli/options.h"
 
 namespace tug::cli {
@@ -52,7 +53,7 @@ std::vector<Option> registry_options(const std::string& prefix) {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table{copy_verb(), inspect_verb()};
+  static const std::vector<Verb> table{copy_verb(), inspect_verb(), login_verb(), logout_verb()};
   return table;
 }
 

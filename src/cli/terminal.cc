@@ -1,0 +1,145 @@
+#include "cli/terminal.h"
+
+#include "base/fd.h"
+#include "base/stop.h"
+#include "cli/output.h"
+
+#include <tug/error.h>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+
+namespace tug::cli {
+namespace {
+
+// Registries' tokens, which are used as passwords, have been seen with 6 KB (registry-protocol.md
+// R3.6).
+constexpr std::size_t kMaxInput = std::size_t{128} * 1024;
+
+Error unreadable() { return {ErrorKind::local, "reading standard input: " + errno_text(errno)}; }
+
+// Bytes of standard input, one after the other, while nobody asks us to stop.
+class Input {
+ public:
+  explicit Input(const std::stop_token& stop)
+      : stop_(stop), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), waker_(stop, Waker{wake_}) {
+    // So that no copy of a secret is left behind by growing.
+    text_.reserve(kMaxInput);
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  ~Input() { (void)take(); }  // a Secret wipes what it held
+
+  // False at the end of the input.
+  bool read_byte() {
+    wait();
+    char byte = 0;
+    ssize_t got = -1;
+    do got = ::read(STDIN_FILENO, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) throw unreadable();
+    if (got == 0) return false;
+    if (text_.size() == kMaxInput)
+      throw Error(ErrorKind::limit, "standard input has more than a password can be");
+    text_.push_back(byte);
+    return true;
+  }
+
+  // Drops a line break at the end.
+  bool chomp() {
+    if (!text_.ends_with('\n')) return false;
+    text_.pop_back();
+    if (text_.ends_with('\r')) text_.pop_back();
+    return true;
+  }
+
+  // The bytes so far, which go out of here.
+  Secret take() { return Secret(std::move(text_)); }
+  [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
+
+ private:
+  struct Waker {
+    const UniqueFd& wake;
+    void operator()() const noexcept { (void)::eventfd_write(wake.get(), 1); }
+  };
+
+  void wait() const {
+    std::array<pollfd, 2> fds{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+    while (::poll(fds.data(), fds.size(), -1) < 0) {
+      if (errno != EINTR) throw unreadable();
+    }
+    throw_if_stopped(stop_);
+  }
+
+  const std::stop_token& stop_;
+  UniqueFd wake_;
+  std::stop_callback<Waker> waker_;
+  std::string text_;
+};
+
+// A line without its break.
+Secret read_line(const std::stop_token& stop) {
+  Input input(stop);
+  while (input.read_byte()) {
+    if (input.chomp()) return input.take();
+  }
+  if (input.empty()) throw Error(ErrorKind::usage, "standard input has ended");
+  return input.take();
+}
+
+// While it lives, the terminal shows nothing of what is typed. Ctrl-C ends the wait through
+// StopOnSignal, and so this; the keys that would end or suspend the process behind its back, and
+// leave the terminal blind, do nothing meanwhile.
+class HiddenTyping {
+ public:
+  HiddenTyping() {
+    if (::tcgetattr(STDIN_FILENO, &before_) != 0) {
+      throw Error(ErrorKind::usage, "standard input is not a terminal")
+          .set_hint("give the password by --password-stdin, together with --username");
+    }
+    termios hidden = before_;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    hidden.c_lflag |= ICANON | ISIG;
+    hidden.c_iflag |= ICRNL;
+    hidden.c_cc[VQUIT] = _POSIX_VDISABLE;
+    hidden.c_cc[VSUSP] = _POSIX_VDISABLE;
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &hidden);
+  }
+  HiddenTyping(const HiddenTyping&) = delete;
+  HiddenTyping& operator=(const HiddenTyping&) = delete;
+  ~HiddenTyping() { ::tcsetattr(STDIN_FILENO, TCSANOW, &before_); }
+
+ private:
+  termios before_{};
+};
+
+}  // namespace
+
+std::string ask_line(std::string_view prompt, const std::stop_token& stop) {
+  write_stdout(prompt);
+  return std::string(read_line(stop).reveal());
+}
+
+Secret ask_secret(std::string_view prompt, const std::stop_token& stop) {
+  const HiddenTyping hidden;  // before the prompt: a fast typist's first letters are hidden too
+  write_stdout(prompt);
+  Secret secret = read_line(stop);
+  write_stdout("\n");  // the one that was typed was not shown
+  return secret;
+}
+
+Secret read_secret_to_end(const std::stop_token& stop) {
+  Input input(stop);
+  while (input.read_byte()) {
+  }
+  input.chomp();
+  return input.take();
+}
+
+}  // namespace tug::cli
