@@ -162,7 +162,7 @@ Verb login_verb() {
       "Checks user name and password with the registry and keeps them in the auth file, or with "
       "the\ncredential helper that it or registries.conf names. Asks for what is not given, if "
       "standard\ninput is a terminal. Without --username, good stored credentials are left as "
-      "they are.\n",
+      "they are.",
       {{"Credentials",
         {{"username", 'u', Kind::value, "USER", "User name"},
          {"password", 'p', Kind::value, "PASS",
@@ -186,7 +186,7 @@ Verb logout_verb() {
   return {"logout",
           "REGISTRY[/PATH]",
           "Forget the login to a registry",
-          "Removes the credentials from the auth file and from the credential helpers in use.\n",
+          "Removes the credentials from the auth file and from the credential helpers in use.",
           {{"What to forget", {{"all", 'a', Kind::flag, "", "The logins to all registries"}}},
            {"Where they are kept", file_options()},
            {"Registry access",

@@ -122,8 +122,12 @@ void edit_auth_file(const AuthFile& file, const std::function<bool(Json& documen
   const DirectoryLock lock(locked_directory(file.path), stop);
   Json document = read_document(file);
   if (!edit(document)) return;
+  const std::string text = document.dump(kGoTabs);
+  if (text.size() > kMaxAuthFileBytes)  // we could not read it again
+    throw Error(ErrorKind::limit,
+                file.path + " would have more than " + human_bytes(kMaxAuthFileBytes));
   warn_if_readable(file.path, note);
-  write_file_atomically(file.path, document.dump(kGoTabs), kFileMode);
+  write_file_atomically(file.path, text, kFileMode);
 }
 
 Json& auths_of(Json& document, const AuthFile& file) {

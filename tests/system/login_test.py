@@ -1,6 +1,7 @@
 """tug login and tug logout: beside Debian's skopeo and buildah, against real registries, with real helper programs and a real terminal."""
 
 import base64
+import fcntl
 import json
 import os
 import pathlib
@@ -27,6 +28,11 @@ HTTP = "--tls-verify=false"
 # A password of this process alone: tests look for it in the arguments of all processes.
 USER, PASSWORD = "alice", f"pa:ss wörd {secrets.token_hex(4)}"
 WRONG = f"not-the-password-{secrets.token_hex(4)}"
+
+
+def _unread(pipe):
+    """How many bytes of a pipe its reader has not taken yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
 
 def basic(user=USER, password=PASSWORD):
@@ -198,7 +204,11 @@ class Password(LoginTest):
         """Standard input that stays open and silent."""
         process = subprocess.Popen([TUG, "login", HTTP, "-u", USER, "--password-stdin", self.address], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment, preexec_fn=die_with_parent)
-        time.sleep(0.3)
+        process.stdin.write(b"begun")
+        process.stdin.flush()
+        deadline = time.monotonic() + 20
+        while _unread(process.stdin) and time.monotonic() < deadline:
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
         self.assertEqual(process.returncode, 143)

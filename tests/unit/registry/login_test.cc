@@ -363,6 +363,14 @@ TEST_CASE("logins at the same time all end in the file") {
     CHECK(document.find("auths")->find(lab.registry.authority() + "/team" + std::to_string(i)));
 }
 
+TEST_CASE("a file that would be too large to be read again is not written") {
+  const Lab lab;
+  const std::string before = R"({"x":")" + std::string(1024 * 1024 - 50, 'x') + "\"}";
+  lab.dir.write("auth.json", before);
+  check_error(ErrorKind::limit, lab.file(), [&] { lab.log_in(lab.request()); });
+  CHECK(content_of(lab.file()) == before);
+}
+
 TEST_CASE("docker's oldest file is not written") {
   const Lab lab;
   LoginRequest request = lab.request();
