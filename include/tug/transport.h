@@ -85,6 +85,12 @@ class MissingBlobsError : public Error {
   std::vector<Digest> digests_;
 };
 
+// The destination stored a manifest, but says that its digest is another one.
+class OtherDigestError : public Error {
+ public:
+  using Error::Error;
+};
+
 // Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any
 // thread.
 using SentCallback = std::function<void(std::uint64_t)>;

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/image_view.h"
 #include "cli/output.h"
 #include "oci/json.h"
 #include "registry/repository.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <future>
 #include <utility>
@@ -21,100 +21,7 @@
 namespace tug::cli {
 namespace {
 
-constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 constexpr Json::DumpStyle kGoIndented{4, ' ', true};
-
-// The image that the reference (through an index, if it names one) has for the platform.
-struct Inspected {
-  RawManifest top;
-  Digest top_digest;
-  Manifest manifest;
-};
-
-Inspected find_image(ImageSource& source, const Platform& platform, const std::stop_token& stop) {
-  RawManifest raw = source.manifest(stop);
-  Digest digest = Digest::of(raw.bytes);
-  RawManifest top = raw;
-  ManifestOrIndex document = parse_manifest_or_index(std::move(raw.bytes), raw.media_type);
-  for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
-    const Descriptor* chosen = depth > 8 ? nullptr : std::get<Index>(document).choose(platform);
-    if (chosen == nullptr) {
-      throw Error(ErrorKind::not_found,
-                  fmt::format("no image for {} in the index {}", platform.str(), digest.str()))
-          .set_hint(
-              "choose one with --override-os, --override-arch, --override-variant, or see the "
-              "index with --raw");
-    }
-    const Descriptor child = *chosen;
-    RawManifest child_raw = source.manifest(child, stop);
-    document = parse_manifest_or_index(std::move(child_raw.bytes), child.media_type);
-  }
-  return {std::move(top), std::move(digest), std::get<Manifest>(std::move(document))};
-}
-
-std::string read_config(ImageSource& source, const Manifest& manifest) {
-  const Descriptor& config = manifest.config();
-  if (config.size > kMaxConfigBytes)
-    throw Error(ErrorKind::limit,
-                fmt::format("the config {} has {} bytes", config.digest.str(), config.size));
-  const auto opened = source.blob(config).open(0);
-  std::string bytes;
-  std::array<std::byte, 16 * 1024> buffer{};
-  while (const std::size_t size = opened->read(buffer)) {
-    bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
-    if (bytes.size() > config.size) break;
-  }
-  if (Digest::of(config.digest.algorithm(), bytes) != config.digest) {
-    throw Error(
-        ErrorKind::integrity,
-        fmt::format("the config's content does not match its digest {}", config.digest.str()));
-  }
-  return bytes;
-}
-
-// A copy of the named members, in this order, those that are there.
-Json::Object members(const Json& from, std::initializer_list<const char*> names) {
-  Json::Object result;
-  for (const char* name : names) {
-    if (const Json* value = from.find(name); value != nullptr && !value->is_null())
-      result.emplace_back(name, *value);
-  }
-  return result;
-}
-
-// Objects that are maps in Go (labels, ports, volumes), the way its encoder writes them: by key.
-Json sorted(Json value) {
-  if (Json::Object* object = value.as_object()) {
-    std::sort(object->begin(), object->end(),
-              [](const Json::Member& a, const Json::Member& b) { return a.first < b.first; });
-  }
-  return value;
-}
-
-// The OCI view of an image configuration: the members that the OCI specification has, in its order
-// (config.md).
-Json oci_config(const Json& config) {
-  Json::Object result = members(
-      config, {"created", "author", "architecture", "variant", "os", "os.version", "os.features"});
-  const Json* runtime = config.find("config");
-  Json::Object settings = members(runtime == nullptr ? Json::object() : *runtime,
-                                  {"User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes",
-                                   "WorkingDir", "Labels", "StopSignal"});
-  for (Json::Member& member : settings) member.second = sorted(std::move(member.second));
-  result.emplace_back("config", std::move(settings));
-  const Json* rootfs = config.find("rootfs");
-  result.emplace_back("rootfs",
-                      members(rootfs == nullptr ? Json::object() : *rootfs, {"type", "diff_ids"}));
-  if (const Json* history = config.find("history");
-      history != nullptr && history->as_array() != nullptr) {
-    Json::Array entries;
-    for (const Json& entry : *history->as_array())
-      entries.emplace_back(
-          members(entry, {"created", "created_by", "author", "comment", "empty_layer"}));
-    result.emplace_back("history", std::move(entries));
-  }
-  return result;
-}
 
 // As Go writes a time: no zeros at the end of the fraction, UTC as Z.
 Json go_time(const Json* value) {
@@ -143,7 +50,7 @@ Json layer_data(const Descriptor& layer) {
                        {"Annotations", std::move(annotations)}});
 }
 
-Json inspect_json(const std::optional<RegistryReference>& repository, const Inspected& image,
+Json inspect_json(const std::optional<RegistryReference>& repository, const ImageView& image,
                   const Json& config, const std::vector<std::string>& tags) {
   Json result = Json::object();
   if (repository) {
@@ -203,7 +110,7 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
     tags = std::async(std::launch::async,
                       [&] { return list_tags(context, *repository, options.access); });
   }
-  const Inspected image = find_image(*source, context.platform(), context.stop());
+  const ImageView image = view_image(*source, context.platform(), context.stop());
   if (!image.manifest.is_image() && !raw) {
     throw Error(ErrorKind::usage,
                 fmt::format("this is an artifact (config {}), not a container image",

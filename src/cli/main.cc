@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/program.h"
 #include "cli/signals.h"
 
 #include <tug/error.h>
@@ -22,15 +23,12 @@
 namespace tug::cli {
 namespace {
 
-// Design 8: the skopeo verbs' exit codes.
-constexpr int kExitFailure = 1;
-constexpr int kExitNotFound = 2;
 constexpr int kExitSignalBase = 128;
 
-int exit_code(const Error& error, const StopOnSignal& signals) {
+int exit_code(const Program& program, const Error& error, const StopOnSignal& signals) {
   if (error.kind() == ErrorKind::interrupted && signals.signal() != 0)
     return kExitSignalBase + signals.signal();
-  return error.kind() == ErrorKind::not_found ? kExitNotFound : kExitFailure;
+  return error.kind() == ErrorKind::not_found ? program.not_found_status : program.failure_status;
 }
 
 bool takes_next_word(const std::string& word) {
@@ -52,56 +50,81 @@ std::size_t find_verb(const std::vector<std::string>& words) {
   return words.size();
 }
 
-const Verb& verb_named(const std::string& name) {
+const Verb& verb_named(const Program& program, const std::string& name) {
   std::vector<std::string> names;
-  for (const Verb& verb : verbs()) {
+  for (const Verb& verb : program.verbs) {
     if (name == verb.name) return verb;
     names.emplace_back(verb.name);
   }
   Error error(ErrorKind::usage,
-              fmt::format("unknown command \"{}\" for \"tug\"", printable(name, 60)));
+              fmt::format("unknown command \"{}\" for \"{}\"", printable(name, 60), program.name));
   const std::string near = nearest(name, names);
-  throw error.set_hint(near.empty() ? "\"tug --help\" lists the commands"
+  throw error.set_hint(near.empty() ? program.unknown_verb_hint
                                     : fmt::format("did you mean \"{}\"?", near));
 }
 
-int run_without_verb(const std::vector<std::string>& words) {
+int run_without_verb(const Program& program, const std::vector<std::string>& words) {
   const Arguments arguments = parse_arguments(global_options(), words);
   if (arguments.flag("version")) {
-    write_stdout("tug version " TUG_VERSION "\n");
+    write_stdout(program.version_line + "\n");
     return EXIT_SUCCESS;
   }
-  if (!arguments.flag("help"))
-    throw Error(ErrorKind::usage, "no command").set_hint("\"tug --help\" lists the commands");
-  write_stdout(help_text());
+  if (!arguments.flag("help")) {
+    throw Error(ErrorKind::usage, "no command")
+        .set_hint(fmt::format("\"{} --help\" lists the commands", program.name));
+  }
+  write_stdout(help_text(program.verbs, program.name));
   return EXIT_SUCCESS;
 }
 
-void check_argument_count(const Verb& verb, const Arguments& arguments) {
+void check_argument_count(const Program& program, const Verb& verb, const Arguments& arguments) {
   const std::size_t given = arguments.positional().size();
   if (given == verb.argument_count || verb.argument_count == kJudgedByVerb) return;
   throw Error(
       ErrorKind::usage,
-      fmt::format("{} takes exactly {} argument{} ({}), not {}", verb.name, verb.argument_count,
-                  verb.argument_count == 1 ? "" : "s", verb.arguments, given))
-      .set_hint(fmt::format("\"tug {} --help\" shows how", verb.name));
+      fmt::format("{} takes exactly {} argument{}{}, not {}", verb.name, verb.argument_count,
+                  verb.argument_count == 1 ? "" : "s",
+                  *verb.arguments == '\0' ? "" : fmt::format(" ({})", verb.arguments), given))
+      .set_hint(fmt::format("\"{} {} --help\" shows how", program.name, verb.name));
 }
 
-int run_verb(const Verb& verb, const std::vector<std::string>& words, StopOnSignal& signals) {
+int run_verb(const Program& program, const Verb& verb, const std::vector<std::string>& words,
+             StopOnSignal& signals) {
   const Arguments arguments = parse_arguments(all_options(verb), words);
   if (arguments.flag("help")) {
-    write_stdout(help_text(verb));
+    write_stdout(help_text(verb, program.name));
     return EXIT_SUCCESS;
   }
   if (arguments.flag("version")) {
-    write_stdout("tug version " TUG_VERSION "\n");
+    write_stdout(program.version_line + "\n");
     return EXIT_SUCCESS;
   }
-  check_argument_count(verb, arguments);
+  check_argument_count(program, verb, arguments);
   if (const auto limit = arguments.duration("command-timeout"); limit && limit->count() > 0)
     signals.set_time_limit(*limit);
   Context context(arguments, signals.token());
   return verb.run(context, arguments);
+}
+
+int run(const Program& program, const std::vector<std::string>& words, StopOnSignal& signals) {
+  const std::size_t position = find_verb(words);
+  if (position == words.size()) return run_without_verb(program, words);
+  if (words[position] == "help") {
+    write_stdout(position + 1 < words.size()
+                     ? help_text(verb_named(program, words[position + 1]), program.name)
+                     : help_text(program.verbs, program.name));
+    return EXIT_SUCCESS;
+  }
+  const Verb& verb = verb_named(program, words[position]);
+  std::vector<std::string> rest = words;
+  rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(position));
+  try {
+    return run_verb(program, verb, rest, signals);
+  } catch (const Error& error) {
+    if (verb.usage_status == 0 || error.kind() != ErrorKind::usage) throw;
+    program.report(error.what());
+    return verb.usage_status;
+  }
 }
 
 // Large buffers go back to the system when they are freed. By itself glibc stops to do that after
@@ -113,20 +136,6 @@ void tune_memory() {
 #endif
 }
 
-int run(const std::vector<std::string>& words, StopOnSignal& signals) {
-  const std::size_t position = find_verb(words);
-  if (position == words.size()) return run_without_verb(words);
-  if (words[position] == "help") {
-    write_stdout(position + 1 < words.size() ? help_text(verb_named(words[position + 1]))
-                                             : help_text());
-    return EXIT_SUCCESS;
-  }
-  const Verb& verb = verb_named(words[position]);
-  std::vector<std::string> rest = words;
-  rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(position));
-  return run_verb(verb, rest, signals);
-}
-
 }  // namespace
 }  // namespace tug::cli
 
@@ -134,18 +143,19 @@ int main(int argc, char** argv) {
   using namespace tug;
   using namespace tug::cli;
   tune_memory();
+  const Program& program = program_named(argc > 0 ? argv[0] : "tug");
   try {
     StopOnSignal signals;
     try {
-      return run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc), signals);
+      return run(program, std::vector<std::string>(argv + std::min(argc, 1), argv + argc), signals);
     } catch (Error& error) {
       if (error.kind() == ErrorKind::interrupted && signals.timed_out())
         error.add_context("the time limit (--command-timeout) is over");
-      log_line(Level::fatal, error.what());
-      return exit_code(error, signals);
+      program.report(error.what());
+      return exit_code(program, error, signals);
     }
   } catch (const std::exception& error) {
-    log_line(Level::fatal, error.what());
-    return kExitFailure;
+    program.report(error.what());
+    return program.failure_status;
   }
 }

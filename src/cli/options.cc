@@ -47,7 +47,55 @@ void add_option(cxxopts::OptionAdder& add, const Option& option) {
     case Option::Kind::list:
       add(names, option.help, cxxopts::value<std::vector<std::string>>());
       break;
+    case Option::Kind::words:
+      break;  // taken out before: take_words()
   }
+}
+
+// The option that `word` gives ("-c", "-cX", "--config", "--config=X"), and its value if that is
+// attached.
+bool names_option(const Option& option, const std::string& word, std::string& attached) {
+  const std::string long_form = "--" + option.name;
+  if (word == long_form) return true;
+  if (word.starts_with(long_form + "=")) {
+    attached = word.substr(long_form.size() + 1);
+    return true;
+  }
+  if (option.short_name == '\0' || !word.starts_with(std::string("-") + option.short_name))
+    return false;
+  attached = word.substr(2);
+  return true;
+}
+
+// Takes the options of Kind::words and their values out of `words`; cxxopts has no such thing.
+std::vector<std::string> take_words(
+    const std::vector<OptionGroup>& groups, const std::vector<std::string>& words,
+    std::map<std::string, std::vector<std::string>, std::less<>>& values) {
+  std::vector<std::string> rest;
+  std::vector<std::string>* taking = nullptr;
+  for (const std::string& word : words) {
+    const bool is_flag = word.size() > 1 && word.front() == '-';
+    if (!is_flag) {
+      (taking != nullptr ? *taking : rest).push_back(word);
+      continue;
+    }
+    taking = nullptr;
+    std::string attached;
+    for (const OptionGroup& group : groups) {
+      for (const Option& option : group.options) {
+        if (option.kind != Option::Kind::words || !names_option(option, word, attached)) continue;
+        taking = &values[option.name];
+        taking->clear();
+        if (!attached.empty()) taking->push_back(attached);
+      }
+    }
+    if (taking == nullptr) rest.push_back(word);
+  }
+  for (const auto& [name, taken] : values) {
+    if (taken.empty())
+      throw Error(ErrorKind::usage, fmt::format("flag needs an argument: --{}", name));
+  }
+  return rest;
 }
 
 [[noreturn]] void refuse_unknown(const std::string& word, const std::vector<OptionGroup>& groups) {
@@ -70,6 +118,7 @@ std::string option_line(const Option& option) {
   left += "--" + option.name;
   if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
     left += std::string(" ") + option.value_name;
+  if (option.kind == Option::Kind::words) left += fmt::format(" {0} [{0}...]", option.value_name);
   if (option.kind == Option::Kind::optional_bool) left += "[=false]";
   if (left.size() + 2 > kHelpColumn) {
     left += "\n" + std::string(kHelpColumn, ' ');
@@ -170,7 +219,12 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
-                          const std::vector<std::string>& words) {
+                          const std::vector<std::string>& all_words) {
+  Arguments arguments;
+  const auto first_end = std::find(all_words.begin(), all_words.end(), "--");
+  std::vector<std::string> words =
+      take_words(groups, {all_words.begin(), first_end}, arguments.values_);
+  words.insert(words.end(), first_end, all_words.end());
   // What follows "--" is taken as it stands; cxxopts would split it at commas as values of a
   // positional list.
   const auto end = std::find(words.begin(), words.end(), "--");
@@ -187,7 +241,6 @@ Arguments parse_arguments(const std::vector<OptionGroup>& groups,
       if (added.insert(option.name).second) add_option(add, option);
     }
   }
-  Arguments arguments;
   try {
     const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
     for (const cxxopts::KeyValue& item : result.arguments()) {
@@ -234,18 +287,19 @@ std::vector<OptionGroup> all_options(const Verb& verb) {
   return groups;
 }
 
-std::string help_text(const Verb& verb) {
-  return fmt::format("{}\n\nUsage:\n  tug {} [flags] {}\n\n{}\n{}", verb.summary, verb.name,
+std::string help_text(const Verb& verb, std::string_view program) {
+  return fmt::format("{}\n\nUsage:\n  {} {} [flags] {}\n\n{}\n{}", verb.summary, program, verb.name,
                      verb.arguments, verb.description, options_text(all_options(verb)));
 }
 
-std::string help_text() {
-  std::string text =
+std::string help_text(const std::vector<Verb>& verbs, std::string_view program) {
+  std::string text = fmt::format(
       "tug pushes and copies container images to registries, with nothing else "
-      "installed.\n\nUsage:\n  tug [flags] VERB [flags] ARGUMENTS\n\nVerbs:\n";
-  for (const Verb& verb : verbs()) text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
+      "installed.\n\nUsage:\n  {} [flags] VERB [flags] ARGUMENTS\n\nVerbs:\n",
+      program);
+  for (const Verb& verb : verbs) text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
   text += options_text(global_options());
-  return text + "\n\"tug VERB --help\" tells more about a verb.\n";
+  return text + fmt::format("\n\"{} VERB --help\" tells more about a verb.\n", program);
 }
 
 }  // namespace tug::cli

@@ -20,6 +20,7 @@ struct Option {
     optional_bool,  // --tls-verify, --tls-verify=false; takes a value with '=' only
     value,          // --authfile FILE, --authfile=FILE
     list,           // --additional-tag TAG, may be repeated; also splits at commas
+    words,          // --config A B C: all words up to the next flag; the last one given counts
   };
   std::string name;
   char short_name;  // '\0': none
@@ -43,8 +44,8 @@ class Arguments {
   [[nodiscard]] bool flag(std::string_view name) const;  // Throws Error(usage): not a boolean.
   [[nodiscard]] std::optional<bool> optional_bool(std::string_view name) const;  // the same
   [[nodiscard]] std::optional<std::string> value(
-      std::string_view name) const;  // the last one given
-  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
+      std::string_view name) const;                                          // the last one given
+  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;  // and of words
   // Throw Error(usage) naming the flag.
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t low,
                                                     std::int64_t high) const;
@@ -78,6 +79,7 @@ struct Verb {
   std::vector<OptionGroup> groups;
   std::size_t argument_count;  // or kJudgedByVerb
   int (*run)(Context& context, const Arguments& arguments);
+  int usage_status = 0;  // the exit code for a wrong command line, when not the program's
 };
 
 // Flags of every verb, before or after it.
@@ -90,8 +92,9 @@ std::vector<OptionGroup> all_options(const Verb& verb);
 // Groups that several verbs share; `prefix` is "", "src-" or "dest-".
 std::vector<Option> registry_options(const std::string& prefix);
 
-std::string help_text(const Verb& verb);
-std::string help_text();
+// `program` is the name that the program goes by (program.h).
+std::string help_text(const Verb& verb, std::string_view program);
+std::string help_text(const std::vector<Verb>& verbs, std::string_view program);
 
 }  // namespace tug::cli
 

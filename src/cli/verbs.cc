@@ -3,6 +3,7 @@
 #include "cli/inspect_verb.h"
 #include "cli/login_verb.h"
 #include "cli/options.h"
+#include "cli/step_verb.h"
 
 namespace tug::cli {
 
@@ -53,7 +54,8 @@ std::vector<Option> registry_options(const std::string& prefix) {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table{copy_verb(), inspect_verb(), login_verb(), logout_verb()};
+  static const std::vector<Verb> table{copy_verb(), inspect_verb(), login_verb(), logout_verb(),
+                                       step_verb()};
   return table;
 }
 

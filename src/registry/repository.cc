@@ -282,11 +282,14 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
 // What counts as success (6.4). Throws Error(integrity) or Error(protocol) when it does not.
 void Repository::check_stored(const Answer& answer, const std::string& identifier,
                               const Digest& digest, const std::stop_token& stop) {
-  if (contradicts(answer.response, digest))
-    throw Error(ErrorKind::integrity,
-                fmt::format("{} stored it as {}", authority(answer.url),
-                            printable(*answer.response.headers.get("Docker-Content-Digest"), 100)))
-        .set_http_status(answer.response.status);
+  if (contradicts(answer.response, digest)) {
+    OtherDigestError error(
+        ErrorKind::integrity,
+        fmt::format("{} stored it as {}", authority(answer.url),
+                    printable(*answer.response.headers.get("Docker-Content-Digest"), 100)));
+    error.set_http_status(answer.response.status);
+    throw error;
+  }
   if (is_proof(answer.response)) return;
   for (const auto pause : poll_pauses(host_.environment().retry)) {
     sleep(host_.environment().timing, pause, stop);

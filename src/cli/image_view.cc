@@ -1,0 +1,100 @@
+#include "cli/image_view.h"
+
+#include <tug/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace tug::cli {
+namespace {
+
+constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
+
+// A copy of the named members, in this order, those that are there.
+Json::Object members(const Json& from, std::initializer_list<const char*> names) {
+  Json::Object result;
+  for (const char* name : names) {
+    if (const Json* value = from.find(name); value != nullptr && !value->is_null())
+      result.emplace_back(name, *value);
+  }
+  return result;
+}
+
+}  // namespace
+
+ImageView view_image(ImageSource& source, const Platform& platform, const std::stop_token& stop) {
+  RawManifest raw = source.manifest(stop);
+  Digest digest = Digest::of(raw.bytes);
+  RawManifest top = raw;
+  ManifestOrIndex document = parse_manifest_or_index(std::move(raw.bytes), raw.media_type);
+  for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
+    const Descriptor* chosen = depth > 8 ? nullptr : std::get<Index>(document).choose(platform);
+    if (chosen == nullptr) {
+      throw Error(ErrorKind::not_found,
+                  fmt::format("no image for {} in the index {}", platform.str(), digest.str()))
+          .set_hint(
+              "choose one with --override-os, --override-arch, --override-variant, or see the "
+              "index with --raw");
+    }
+    const Descriptor child = *chosen;
+    RawManifest child_raw = source.manifest(child, stop);
+    document = parse_manifest_or_index(std::move(child_raw.bytes), child.media_type);
+  }
+  return {std::move(top), std::move(digest), std::get<Manifest>(std::move(document))};
+}
+
+std::string read_config(ImageSource& source, const Manifest& manifest) {
+  const Descriptor& config = manifest.config();
+  if (config.size > kMaxConfigBytes)
+    throw Error(ErrorKind::limit,
+                fmt::format("the config {} has {} bytes", config.digest.str(), config.size));
+  const auto opened = source.blob(config).open(0);
+  std::string bytes;
+  std::array<std::byte, 16 * 1024> buffer{};
+  while (const std::size_t size = opened->read(buffer)) {
+    bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
+    if (bytes.size() > config.size) break;
+  }
+  if (Digest::of(config.digest.algorithm(), bytes) != config.digest) {
+    throw Error(
+        ErrorKind::integrity,
+        fmt::format("the config's content does not match its digest {}", config.digest.str()));
+  }
+  return bytes;
+}
+
+Json sorted(Json value) {
+  if (Json::Object* object = value.as_object()) {
+    std::sort(object->begin(), object->end(),
+              [](const Json::Member& a, const Json::Member& b) { return a.first < b.first; });
+  }
+  return value;
+}
+
+Json oci_config(const Json& config) {
+  Json::Object result = members(
+      config, {"created", "author", "architecture", "variant", "os", "os.version", "os.features"});
+  const Json* runtime = config.find("config");
+  Json::Object settings = members(runtime == nullptr ? Json::object() : *runtime,
+                                  {"User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes",
+                                   "WorkingDir", "Labels", "StopSignal"});
+  for (Json::Member& member : settings) member.second = sorted(std::move(member.second));
+  result.emplace_back("config", std::move(settings));
+  const Json* rootfs = config.find("rootfs");
+  result.emplace_back("rootfs",
+                      members(rootfs == nullptr ? Json::object() : *rootfs, {"type", "diff_ids"}));
+  if (const Json* history = config.find("history");
+      history != nullptr && history->as_array() != nullptr) {
+    Json::Array entries;
+    for (const Json& entry : *history->as_array())
+      entries.emplace_back(
+          members(entry, {"created", "created_by", "author", "comment", "empty_layer"}));
+    result.emplace_back("history", std::move(entries));
+  }
+  return result;
+}
+
+}  // namespace tug::cli

@@ -1,0 +1,64 @@
+#include "cli/pulled_images.h"
+
+#include "base/fd.h"
+#include "base/strings.h"
+#include "oci/json.h"
+
+#include <tug/digest.h>
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace tug::cli {
+namespace {
+
+constexpr Json::Limits kLimits{.max_bytes = 32 * 1024 * 1024, .max_depth = 4};
+
+// "" when there is no home.
+std::string path_of(const std::string& name) {
+  std::string directory;
+  if (const auto state = env_nonempty("XDG_STATE_HOME")) {
+    directory = *state;
+  } else if (const auto home = env_nonempty("HOME")) {
+    directory = *home + "/.local/state";
+  } else {
+    return {};
+  }
+  return directory + fmt::format("/tug/pulled/{}.json", Digest::of(name).hex());
+}
+
+}  // namespace
+
+void remember_pulled(const std::string& name, const PulledImage& image) noexcept {
+  try {
+    const std::string path = path_of(name);
+    if (path.empty()) return;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    write_file_atomically(path,
+                          Json::object({{"name", name},
+                                        {"manifest", image.manifest},
+                                        {"manifestType", image.manifest_type},
+                                        {"config", image.config}})
+                              .dump(),
+                          0600);
+  } catch (const std::exception&) {  // inspect asks the registry
+  }
+}
+
+std::optional<PulledImage> recall_pulled(const std::string& name) noexcept {
+  try {
+    const std::string path = path_of(name);
+    if (path.empty()) return std::nullopt;
+    const auto text = read_file_if_exists(path, kLimits.max_bytes);
+    if (!text) return std::nullopt;
+    const Json json = Json::parse(*text, kLimits);
+    if (json.string_or_empty("name") != name) return std::nullopt;
+    return PulledImage{json.string_or_empty("manifest"), json.string_or_empty("manifestType"),
+                       json.string_or_empty("config")};
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace tug::cli
