@@ -10,15 +10,17 @@
 #include <exception>
 #include <mutex>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace tug {
 
 // Calls `work(item, stop)` for every item, in order of the list, on up to `threads` threads (the
-// caller's is one of them). The first exception stops the others, and is rethrown when all have
-// ended; what they throw because of that stop is dropped. Throws Error(interrupted) when `outer`
-// was stopped: returning means that all was done.
+// caller's is one of them; where no more can be started, those that there are do all). The first
+// exception stops the others, and is rethrown when all have ended; what they throw because of that
+// stop is dropped. Throws Error(interrupted) when `outer` was stopped: returning means that all was
+// done.
 template <typename Item, typename Work>
 void parallel_for_each(std::vector<Item>& items, std::size_t threads, const std::stop_token& outer,
                        Work work) {
@@ -44,7 +46,10 @@ void parallel_for_each(std::vector<Item>& items, std::size_t threads, const std:
   {
     std::vector<std::jthread> helpers;
     const std::size_t count = std::min(threads, items.size());
-    for (std::size_t i = 1; i < count; ++i) helpers.emplace_back(run);
+    try {
+      while (helpers.size() + 1 < count) helpers.emplace_back(run);
+    } catch (const std::system_error&) {  // EAGAIN: fewer threads do the same work
+    }
     run();
   }
   if (first) std::rethrow_exception(first);

@@ -3,6 +3,7 @@
 #include <tug/error.h>
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -55,6 +56,37 @@ TEST_CASE("a stop from outside is never mistaken for having done everything") {
   CHECK(done == 3);
   CHECK_THROWS_AS(parallel_for_each(items, 4, source.get_token(), work), Error);
   CHECK(done == 3);
+}
+
+// While it lives, no thread can be started: none gets a stack of that size.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, std::size_t{1} << 60U);
+    REQUIRE(pthread_setattr_default_np(&attributes) == 0);
+    pthread_attr_destroy(&attributes);
+  }
+  NoMoreThreads(const NoMoreThreads&) = delete;
+  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
+  ~NoMoreThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST_CASE("when no thread can be started, the caller's does all the work") {
+  std::vector<int> items(50, 0);
+  {
+    const NoMoreThreads guard;
+    parallel_for_each(items, 4, {}, [](int& item, const std::stop_token&) { ++item; });
+  }
+  CHECK(items == std::vector<int>(50, 1));
 }
 
 }  // namespace
