@@ -26,6 +26,7 @@ constexpr std::size_t kMaxTagPage = 32 * 1024 * 1024;  // some registries ignore
 constexpr std::size_t kMaxTags = 1'000'000;
 constexpr int kMaxPages = 10'000;
 constexpr int kReferrerRounds = 3;  // 6.7
+constexpr std::size_t kMaxKeptSessions = 64;
 
 // All that a reader of manifests may be given; without it, registries fall back to schema 1.
 http::Headers accept_manifests() {
@@ -116,15 +117,36 @@ struct Repository::Uploads {
   const UploadTuning tuning;
   UploadHabits habits;
 
-  // Sessions that refused mounts opened (5.3).
-  void keep(const Digest& digest, UploadSession session) {
+  // Sessions that refused mounts opened (5.3). Gives back the one that is not kept: there is one
+  // for a digest, the newest, and never very many.
+  std::optional<UploadSession> keep(const Digest& digest, UploadSession session) {
     const std::lock_guard lock(mutex_);
-    sessions_.insert_or_assign(digest, std::move(session));
+    const auto found = sessions_.find(digest);
+    if (found != sessions_.end()) return std::exchange(found->second, std::move(session));
+    if (sessions_.size() == kMaxKeptSessions) return session;
+    sessions_.emplace(digest, std::move(session));
+    return std::nullopt;
   }
   std::optional<UploadSession> take(const Digest& digest) {
     const std::lock_guard lock(mutex_);
     auto node = sessions_.extract(digest);
     return node ? std::optional(std::move(node.mapped())) : std::nullopt;
+  }
+  // For content whose digest, a SHA-256 one, is not known yet: a session is bound to no digest
+  // before its commit, unless its Location says so.
+  std::optional<UploadSession> take_any() {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(sessions_.begin(), sessions_.end(), [](const auto& kept) {
+      return kept.first.algorithm() == DigestAlgorithm::sha256 && takes_any_content(kept.second);
+    });
+    if (found == sessions_.end()) return std::nullopt;
+    return std::move(sessions_.extract(found).mapped());
+  }
+  std::vector<UploadSession> take_all() {
+    const std::lock_guard lock(mutex_);
+    std::vector<UploadSession> all;
+    for (auto& [digest, session] : std::exchange(sessions_, {})) all.push_back(std::move(session));
+    return all;
   }
 
  private:
@@ -347,9 +369,12 @@ void Repository::list_referrer(const Referrer& referrer, const std::stop_token& 
 
 // --- blobs ---------------------------------------------------------------------------------------
 
+UploadTarget Repository::upload_target() const {
+  return {host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+}
+
 bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {
-  const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
-  return blob_exists(target, descriptor, true, stop);
+  return blob_exists(upload_target(), descriptor, true, stop);
 }
 
 std::optional<std::uint64_t> Repository::blob_size(const Digest& digest,
@@ -403,8 +428,10 @@ bool Repository::mount_blob(const Descriptor& descriptor, const std::string& fro
   try {
     const Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);
     if (answer.response.status == 201) return !contradicts(answer.response, descriptor.digest);
-    if (answer.response.status == 202)
-      uploads_->keep(descriptor.digest, session_from(host_, answer));
+    if (answer.response.status == 202) {
+      if (auto unwanted = uploads_->keep(descriptor.digest, session_from(host_, answer)))
+        registry::cancel_sessions(upload_target(), {std::move(*unwanted)}, stop);
+    }
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     host_.environment().log.debug(fmt::format("mount of {} from {}: {}", descriptor.digest.str(),
@@ -419,7 +446,7 @@ std::uint64_t Repository::put_blob(const Blob& blob, const SentCallback& sent,
       fmt::format("uploading blob {} to {}", blob.descriptor.digest.str(), name_.name());
   return with_context(context, [&] {
     BlobContent content(blob);
-    const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+    const UploadTarget target = upload_target();
     Upload upload(target, content, sent, stop);
     if (auto session = uploads_->take(blob.descriptor.digest)) upload.adopt(std::move(*session));
     upload.run();
@@ -431,9 +458,15 @@ Descriptor Repository::put_stream(const StreamedBlob& blob, const SentCallback& 
                                   const std::stop_token& stop) {
   return with_context("uploading a layer to " + name_.name(), [&] {
     StreamContent content(blob);
-    const UploadTarget target{host_, name_, scopes_, uploads_->tuning, uploads_->habits};
-    return Upload(target, content, sent, stop).run();
+    const UploadTarget target = upload_target();
+    Upload upload(target, content, sent, stop);
+    if (auto session = uploads_->take_any()) upload.adopt(std::move(*session));
+    return upload.run();
   });
+}
+
+void Repository::cancel_sessions(const std::stop_token& stop) noexcept {
+  registry::cancel_sessions(upload_target(), uploads_->take_all(), stop);
 }
 
 // --- tags ----------------------------------------------------------------------------------------

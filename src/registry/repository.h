@@ -6,6 +6,7 @@
 #include "registry/host.h"
 #include "registry/referrers.h"
 #include "registry/upload_rules.h"
+#include "registry/upload_session.h"
 
 #include <tug/blob.h>
 #include <tug/descriptor.h>
@@ -57,7 +58,7 @@ class Repository {
   std::string get_blob(const Descriptor& descriptor, std::size_t max_bytes,
                        const std::stop_token& stop);
   // POST …/uploads/?mount=&from= (5.3). False: not mounted; a session that the registry opened
-  // instead (202) is kept for the next put_blob of this digest.
+  // instead (202) is kept for the next put_blob of this digest, or for any put_stream.
   bool mount_blob(const Descriptor& descriptor, const std::string& from_repository,
                   const std::stop_token& stop);
 
@@ -65,6 +66,8 @@ class Repository {
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent, const std::stop_token& stop);
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         const std::stop_token& stop);
+  // Cancels what refused mounts opened and no upload needed: best effort, within seconds (5.15).
+  void cancel_sessions(const std::stop_token& stop) noexcept;
 
   // All tags, in the server's order, pages followed.
   std::vector<std::string> list_tags(const std::stop_token& stop);
@@ -73,6 +76,7 @@ class Repository {
   struct Uploads;
   [[nodiscard]] std::string path(std::string_view rest) const;
   [[nodiscard]] Call read_call(std::string_view rest) const;
+  [[nodiscard]] UploadTarget upload_target() const;
   Answer read_all(const Call& call, const std::stop_token& stop);
   Answer fetch_manifest(const std::string& identifier, const std::stop_token& stop);
 

@@ -448,7 +448,7 @@ void Upload::start_over() {
 
 // Best effort (5.15): the registry purges forgotten sessions by itself.
 void Upload::cancel() noexcept {
-  if (session_) cancel_session(target_, *session_, stop_);
+  if (session_) cancel_sessions(target_, {*session_}, stop_);
   session_.reset();
 }
 

@@ -1,5 +1,6 @@
 #include "registry/upload_session.h"
 
+#include "base/parallel.h"
 #include "base/strings.h"
 #include "registry/error_body.h"
 #include "registry/write.h"
@@ -17,6 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCancelLimit{5'000};             // 5.15
 constexpr milliseconds kCancelLimitWhenStopped{3'000};  // F88
+constexpr std::size_t kParallelCancels = 8;
 
 // A stop_token that fires when `limit` is over: for the last word to a server that may be dead.
 class Deadline {
@@ -164,21 +166,27 @@ StoredRange ask_session(const UploadTarget& target, UploadSession& session,
   }
 }
 
-void cancel_session(const UploadTarget& target, const UploadSession& session,
-                    const std::stop_token& stop) noexcept {
-  if (session.gone) return;
+void cancel_sessions(const UploadTarget& target, std::vector<UploadSession> sessions,
+                     const std::stop_token& stop) noexcept {
+  std::erase_if(sessions, [](const UploadSession& session) { return session.gone; });
+  if (sessions.empty()) return;
   try {
     const Deadline deadline(stop.stop_requested() ? kCancelLimitWhenStopped : kCancelLimit);
-    Call call;
-    call.method = http::Method::del;
-    call.url = session.url;
-    call.scopes = target.scopes;
-    call.retry = false;
-    target.host.call(call, deadline.token());
+    parallel_for_each(sessions, kParallelCancels, deadline.token(),
+                      [&](const UploadSession& session, const std::stop_token& over) {
+                        Call call;
+                        call.method = http::Method::del;
+                        call.url = session.url;
+                        call.scopes = target.scopes;
+                        call.retry = false;
+                        target.host.call(call, over);
+                      });
   } catch (const std::exception& error) {
     target.host.environment().log.debug(error.what());
   }
 }
+
+bool takes_any_content(const UploadSession& session) { return !digest_in_query(session.url); }
 
 http::Url commit_url(const UploadSession& session, const Digest& digest) {
   const auto present = digest_in_query(session.url);

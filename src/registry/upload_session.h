@@ -80,10 +80,13 @@ void keep_location(const UploadTarget& target, UploadSession& session, const Ans
 StoredRange ask_session(const UploadTarget& target, UploadSession& session,
                         const std::stop_token& stop);
 
-// DELETE, best effort, within seconds even if `stop` was requested already.
-void cancel_session(const UploadTarget& target, const UploadSession& session,
-                    const std::stop_token& stop) noexcept;
+// DELETE, best effort: within seconds in all, however many they are and even if `stop` was
+// requested already. A registry that does not answer for one is not asked for the others.
+void cancel_sessions(const UploadTarget& target, std::vector<UploadSession> sessions,
+                     const std::stop_token& stop) noexcept;
 
+// Whether content of any digest may be committed in it: its Location names none.
+bool takes_any_content(const UploadSession& session);
 // The session's URL with digest= appended. Throws Error(protocol): it carries another one.
 http::Url commit_url(const UploadSession& session, const Digest& digest);
 

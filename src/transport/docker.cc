@@ -106,9 +106,13 @@ class RegistrySource final : public ImageSource {
 
 class RegistryDestination final : public ImageDestination {
  public:
-  RegistryDestination(registry::Host& host, const RegistryReference& reference)
+  RegistryDestination(registry::Host& host, const RegistryReference& reference,
+                      std::stop_token stop)
       : reference_(reference),
-        repository_(host, reference.without_identifier(), /*writable=*/true) {}
+        repository_(host, reference.without_identifier(), /*writable=*/true),
+        stop_(std::move(stop)) {}
+  // After a failure, finish() was not called.
+  ~RegistryDestination() override { repository_.cancel_sessions(stop_); }
 
   [[nodiscard]] std::string describe() const override { return "docker://" + reference_.str(); }
   // With its tag or digest: a destination by digest takes that manifest only, which the copy checks
@@ -168,10 +172,13 @@ class RegistryDestination final : public ImageDestination {
                     const std::optional<std::string>& tag, std::stop_token stop) override {
     repository_.put_manifest(tag.value_or(descriptor.digest.str()), descriptor, bytes, stop);
   }
+  // Everything is visible already: what is left are sessions that nothing was sent in.
+  void finish(std::stop_token stop) override { repository_.cancel_sessions(stop); }
 
  private:
   const RegistryReference reference_;
   registry::Repository repository_;
+  const std::stop_token stop_;
 };
 
 }  // namespace
@@ -185,8 +192,9 @@ std::unique_ptr<ImageSource> open_registry_source(registry::Hosts& hosts,
 
 std::unique_ptr<ImageDestination> open_registry_destination(registry::Hosts& hosts,
                                                             const RegistryReference& reference,
-                                                            const RegistryAccess& access) {
-  return std::make_unique<RegistryDestination>(hosts.get(reference, access), reference);
+                                                            const RegistryAccess& access,
+                                                            const std::stop_token& stop) {
+  return std::make_unique<RegistryDestination>(hosts.get(reference, access), reference, stop);
 }
 
 }  // namespace tug

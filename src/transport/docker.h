@@ -15,14 +15,16 @@
 namespace tug {
 
 // `hosts` must outlive what is returned. No traffic yet. Throws Error(denied) for a registry that
-// registries.conf blocks. `stop` ends the reading of blobs, whose open() is given none.
+// registries.conf blocks. `stop` ends what is given none: the reading of blobs by their open(), and
+// what a destination that was not finished has to put in order at its end.
 std::unique_ptr<ImageSource> open_registry_source(registry::Hosts& hosts,
                                                   const RegistryReference& reference,
                                                   const RegistryAccess& access,
                                                   const std::stop_token& stop);
 std::unique_ptr<ImageDestination> open_registry_destination(registry::Hosts& hosts,
                                                             const RegistryReference& reference,
-                                                            const RegistryAccess& access);
+                                                            const RegistryAccess& access,
+                                                            const std::stop_token& stop);
 
 }  // namespace tug
 

@@ -56,11 +56,11 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
 std::unique_ptr<ImageDestination> open_destination(const ImageReference& reference,
                                                    const TransportOptions& options,
                                                    const TransportEnvironment& environment,
-                                                   const std::stop_token&) {
+                                                   const std::stop_token& stop) {
   switch (reference.transport) {
     case Transport::docker:
       return open_registry_destination(environment.hosts, RegistryReference::parse(reference.rest),
-                                       options.access);
+                                       options.access, stop);
     default:
       refuse(reference, "destination");
   }

@@ -1081,6 +1081,68 @@ TEST_CASE("a token that cannot be had for the mount does not hinder the push (F4
   CHECK(lab.holds(kLarge));
 }
 
+TEST_CASE("the session that a refused mount opened takes a stream of whatever digest") {
+  RegistryLab lab(lab_options());
+  CHECK_FALSE(lab.repository.mount_blob(blob_of(kSmall).descriptor, "team/base", lab.stop));
+  CHECK(lab.registry.open_sessions() == 1);
+  lab.put_stream(kLarge);
+  CHECK(lab.holds(kLarge));
+  CHECK(lab.registry.count("POST") == 1);
+  CHECK(lab.registry.open_sessions() == 0);
+}
+
+TEST_CASE("a session whose Location names a digest takes no stream") {
+  RegistryLab lab(lab_options());
+  Fault bound = fault("POST", Act::edit);
+  bound.target = "mount=";
+  bound.edit = [](HttpResponse& response) {
+    for (auto& [name, value] : response.headers) {
+      if (name != "Location") continue;
+      value += value.find('?') == std::string::npos ? "?digest=" : "&digest=";
+      value += Digest::of(kSmall).str();
+    }
+  };
+  lab.registry.script(bound);
+  CHECK_FALSE(lab.repository.mount_blob(blob_of(kSmall).descriptor, "team/base", lab.stop));
+  lab.put_stream(kLarge);
+  CHECK(lab.holds(kLarge));
+  CHECK(lab.registry.count("POST") == 2);
+}
+
+TEST_CASE("sessions of refused mounts that no upload needs are cancelled") {
+  RegistryLab lab(lab_options());
+  const auto mount = [&](const std::string& bytes, const std::string& from) {
+    CHECK_FALSE(lab.repository.mount_blob(blob_of(bytes).descriptor, from, lab.stop));
+  };
+  mount(kSmall, "team/base");
+  mount(kSmall, "team/other");  // in place of the first
+  CHECK(lab.registry.count("DELETE") == 1);
+  CHECK(lab.registry.open_sessions() == 1);
+  for (int i = 0; i < 100; ++i) mount("blob " + std::to_string(i), "team/base");
+  CHECK(lab.registry.open_sessions() == 64);
+  lab.repository.cancel_sessions(lab.stop);
+  CHECK(lab.registry.open_sessions() == 0);
+  const std::size_t asked = lab.requests();
+  lab.repository.cancel_sessions(lab.stop);
+  CHECK(lab.requests() == asked);
+}
+
+TEST_CASE("a registry that has gone away is not asked to cancel one session after the other") {
+  RegistryLab lab(lab_options());
+  for (int i = 0; i < 60; ++i)
+    lab.repository.mount_blob(blob_of("blob " + std::to_string(i)).descriptor, "team/base",
+                              lab.stop);
+  Fault gone = fault("DELETE", Act::stall);
+  gone.count = Fault::kAlways;
+  lab.registry.script(gone);
+  std::stop_source stopped;
+  stopped.request_stop();
+  const auto start = std::chrono::steady_clock::now();
+  lab.repository.cancel_sessions(stopped.get_token());
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK(lab.registry.count("DELETE") <= 8);
+}
+
 // --- local content -------------------------------------------------------------------------------
 
 TEST_CASE("wrong content is never committed, in any mode") {

@@ -107,7 +107,8 @@ TEST_CASE(
                                                     std::string(5 << 20, ' ')};
   ClientFixture client;
   const auto open = [&](const std::string& rest) {
-    return open_registry_destination(client.hosts, registry.reference(rest), client.access);
+    return open_registry_destination(client.hosts, registry.reference(rest), client.access,
+                                     kNoStop);
   };
   const auto here = open("team/app:1");
   CHECK(here->tag() == "1");
@@ -131,8 +132,8 @@ TEST_CASE(
 TEST_CASE("only a sibling repository of the same registry is asked for a mount") {
   Published registry;
   ClientFixture client;
-  const auto destination =
-      open_registry_destination(client.hosts, registry.reference("team/app:1"), client.access);
+  const auto destination = open_registry_destination(client.hosts, registry.reference("team/app:1"),
+                                                     client.access, kNoStop);
   const Descriptor layer = Manifest::parse(kManifest).layers()[0];
   CHECK_FALSE(
       destination->mount_blob(layer, RegistryReference::parse("other.example/team/base"), kNoStop));
