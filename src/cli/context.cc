@@ -128,7 +128,7 @@ const registry::Environment& Context::registries() { return network().environmen
 CopyEnvironment Context::copies() {
   if (!cache_)
     cache_ = std::make_unique<BlobInfoCache>(
-        arguments_.flag("no-cache") ? std::string() : BlobInfoCache::default_path(), log_);
+        arguments_.flag("no-cache") ? std::string() : BlobInfoCache::default_path(), log_, stop_);
   return {[this]() -> CpuPool& {
             std::call_once(pool_made_, [this] { pool_ = std::make_unique<CpuPool>(); });
             return *pool_;

@@ -13,13 +13,22 @@
 #include <chrono>
 #include <ctime>
 #include <exception>
+#include <thread>
+#include <utility>
 
 namespace tug {
 namespace {
 
 constexpr std::size_t kMaxCandidates = 5;
 constexpr std::size_t kMaxRepositories = 5;
-constexpr int kBusyMilliseconds = 5000;  // as the other programs wait
+
+using std::chrono::milliseconds;
+
+// Other programs hold the file for milliseconds, and wait 5 s for each other. A question that waits
+// for longer than it saves is not worth it; what a push has learned is worth a little more.
+constexpr milliseconds kReadingPatience{500};  // all questions of a run together
+constexpr milliseconds kRecordingPatience{2000};
+constexpr milliseconds kBusySlice{20};  // how soon the end of a lock, or a stop, is seen
 
 // All of it in one transaction if the last table is missing; any incompatible change will use
 // another file name.
@@ -47,15 +56,42 @@ std::string timestamp_now() {
                      nanoseconds.count());
 }
 
+// Another process holds the file, for longer than we wait.
+class Locked : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace
 
 // One connection; every use is one exclusive transaction, as the other programs do it.
 struct BlobInfoCache::Database {
   sqlite3* handle = nullptr;
+  const std::stop_token stop;
+  milliseconds* patience = nullptr;  // for the present use: how long it may still wait for others
 
+  explicit Database(std::stop_token token) : stop(std::move(token)) {}
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
   ~Database() { sqlite3_close(handle); }
 
-  [[noreturn]] void fail() const { throw Error(ErrorKind::local, sqlite3_errmsg(handle)); }
+  void open(const std::string& path, int flags) {
+    if (sqlite3_open_v2(path.c_str(), &handle, flags, nullptr) != SQLITE_OK) fail();
+    sqlite3_busy_handler(handle, &Database::wait_a_little, this);
+  }
+
+  static int wait_a_little(void* self, int) noexcept {
+    const Database& db = *static_cast<const Database*>(self);
+    if (db.stop.stop_requested() || db.patience->count() <= 0) return 0;
+    std::this_thread::sleep_for(kBusySlice);
+    *db.patience -= kBusySlice;
+    return 1;
+  }
+
+  [[noreturn]] void fail() const {
+    if (sqlite3_errcode(handle) == SQLITE_BUSY) throw Locked(ErrorKind::local, "it is locked");
+    throw Error(ErrorKind::local, sqlite3_errmsg(handle));
+  }
 
   void run(const char* sql) const {
     if (sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
@@ -123,10 +159,61 @@ struct BlobInfoCache::Database {
         });
     return seen;
   }
+
+  [[nodiscard]] std::vector<Candidate> candidates(const std::string& registry, const Digest& digest,
+                                                  bool substitute) const {
+    struct Found {
+      Candidate candidate;
+      std::string time;
+    };
+    std::vector<Found> found;
+    transaction([&] {
+      std::vector<std::string> digests{digest.str()};
+      if (substitute) {
+        const std::string uncompressed =
+            single("SELECT uncompressedDigest FROM DigestUncompressedPairs WHERE anyDigest = ?",
+                   {digest.str()})
+                .value_or(digest.str());
+        query(
+            "SELECT anyDigest FROM DigestUncompressedPairs WHERE uncompressedDigest = ? LIMIT 100",
+            {uncompressed}, [&](const auto& column) { digests.push_back(column(0)); });
+        digests.push_back(uncompressed);
+      }
+      for (const std::string& text : digests) {
+        const auto parsed = Digest::try_parse(text);
+        const bool is_known = std::any_of(found.begin(), found.end(), [&](const Found& f) {
+          return f.candidate.digest.str() == text;
+        });
+        if (!parsed || is_known) continue;
+        Database::Seen seen = locations(registry, text);
+        std::string compressor =
+            single("SELECT compressor FROM DigestCompressors WHERE digest = ?", {text})
+                .value_or("");
+        if (seen.repositories.size() > kMaxRepositories) seen.repositories.resize(kMaxRepositories);
+        found.push_back({Candidate{*parsed, std::move(compressor), std::move(seen.repositories)},
+                         std::move(seen.time)});
+      }
+    });
+    const auto rank = [&](const Found& f) {
+      return f.candidate.digest == digest ? 0 : f.candidate.compressor == "uncompressed" ? 2 : 1;
+    };
+    std::stable_sort(found.begin(), found.end(), [&](const Found& a, const Found& b) {
+      if (rank(a) != rank(b)) return rank(a) < rank(b);
+      return a.time != b.time ? a.time > b.time : a.candidate.digest < b.candidate.digest;
+    });
+    std::vector<Candidate> result;
+    for (Found& f : found) {
+      if (result.size() < kMaxCandidates) result.push_back(std::move(f.candidate));
+    }
+    return result;
+  }
 };
 
-BlobInfoCache::BlobInfoCache(std::string path, const Log& log)
-    : path_(std::move(path)), log_(log) {}
+BlobInfoCache::BlobInfoCache(std::string path, const Log& log, std::stop_token stop)
+    : path_(std::move(path)),
+      log_(log),
+      stop_(std::move(stop)),
+      reading_patience_(kReadingPatience) {}
 BlobInfoCache::~BlobInfoCache() = default;
 
 std::string BlobInfoCache::default_path() {
@@ -141,85 +228,54 @@ std::string BlobInfoCache::default_path() {
   return {};
 }
 
-BlobInfoCache::Database* BlobInfoCache::database(bool create) {
-  if (database_ || failed_ || path_.empty()) return database_.get();
+// nullptr: there is none. Waits for other processes, now and in what is done with the result, no
+// longer than `patience`, which is reduced by it.
+BlobInfoCache::Database* BlobInfoCache::database(bool create, milliseconds& patience) {
+  if (failed_ || path_.empty()) return nullptr;
+  if (database_) {
+    database_->patience = &patience;
+    return database_.get();
+  }
   if (!create && access(path_.c_str(), R_OK) != 0) return nullptr;
-  auto opened = std::make_unique<Database>();
-  failed_ = true;  // until all of it has worked
-  if (create) make_directories(path_.substr(0, path_.rfind('/')), 0700);
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX |
-                    (create ? SQLITE_OPEN_CREATE : 0);
-  if (sqlite3_open_v2(path_.c_str(), &opened->handle, flags, nullptr) != SQLITE_OK) opened->fail();
-  sqlite3_busy_timeout(opened->handle, kBusyMilliseconds);
-  const auto last_table = opened->single(
-      "SELECT name FROM sqlite_master WHERE name = 'DigestSpecificVariantCompressors'", {});
-  if (!last_table) opened->transaction([&] { opened->run(kSchema); });
+  auto opened = std::make_unique<Database>(stop_);
+  opened->patience = &patience;
+  try {
+    if (create) make_directories(path_.substr(0, path_.rfind('/')), 0700);
+    // Links are followed: on some systems /home or /var/lib/containers is one.
+    opened->open(path_,
+                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0));
+    const auto last_table = opened->single(
+        "SELECT name FROM sqlite_master WHERE name = 'DigestSpecificVariantCompressors'", {});
+    if (!last_table) opened->transaction([&] { opened->run(kSchema); });
+  } catch (const Locked&) {
+    throw;  // it may be free when there is something to record
+  } catch (...) {
+    failed_ = true;
+    throw;
+  }
   database_ = std::move(opened);
-  failed_ = false;
   return database_.get();
 }
 
 std::vector<BlobInfoCache::Candidate> BlobInfoCache::candidates(const std::string& registry,
                                                                 const Digest& digest,
                                                                 bool substitute) {
-  struct Found {
-    Candidate candidate;
-    std::string time;
-  };
-  std::vector<Found> found;
   const std::lock_guard lock(mutex_);
+  if (reading_patience_.count() <= 0) return {};
   try {
-    Database* db = database(false);
-    if (db == nullptr) return {};
-    db->transaction([&] {
-      std::vector<std::string> digests{digest.str()};
-      if (substitute) {
-        const std::string uncompressed =
-            db->single("SELECT uncompressedDigest FROM DigestUncompressedPairs WHERE anyDigest = ?",
-                       {digest.str()})
-                .value_or(digest.str());
-        db->query(
-            "SELECT anyDigest FROM DigestUncompressedPairs WHERE uncompressedDigest = ? LIMIT 100",
-            {uncompressed}, [&](const auto& column) { digests.push_back(column(0)); });
-        digests.push_back(uncompressed);
-      }
-      for (const std::string& text : digests) {
-        const auto parsed = Digest::try_parse(text);
-        const bool is_known = std::any_of(found.begin(), found.end(), [&](const Found& f) {
-          return f.candidate.digest.str() == text;
-        });
-        if (!parsed || is_known) continue;
-        Database::Seen seen = db->locations(registry, text);
-        std::string compressor =
-            db->single("SELECT compressor FROM DigestCompressors WHERE digest = ?", {text})
-                .value_or("");
-        if (seen.repositories.size() > kMaxRepositories) seen.repositories.resize(kMaxRepositories);
-        found.push_back({Candidate{*parsed, std::move(compressor), std::move(seen.repositories)},
-                         std::move(seen.time)});
-      }
-    });
+    const Database* db = database(false, reading_patience_);
+    if (db != nullptr) return db->candidates(registry, digest, substitute);
   } catch (const std::exception& error) {
     log_.debug(fmt::format("blob info cache {}: {}", path_, error.what()));
-    return {};
   }
-  const auto rank = [&](const Found& f) {
-    return f.candidate.digest == digest ? 0 : f.candidate.compressor == "uncompressed" ? 2 : 1;
-  };
-  std::stable_sort(found.begin(), found.end(), [&](const Found& a, const Found& b) {
-    if (rank(a) != rank(b)) return rank(a) < rank(b);
-    return a.time != b.time ? a.time > b.time : a.candidate.digest < b.candidate.digest;
-  });
-  std::vector<Candidate> result;
-  for (Found& f : found) {
-    if (result.size() < kMaxCandidates) result.push_back(std::move(f.candidate));
-  }
-  return result;
+  return {};
 }
 
 void BlobInfoCache::record(const RegistryReference& repository, const Facts& facts) {
   const std::lock_guard lock(mutex_);
   try {
-    Database* db = database(true);
+    milliseconds patience = kRecordingPatience;
+    const Database* db = database(true, patience);
     if (db == nullptr) return;
     const std::string now = timestamp_now();
     db->transaction([&] {

@@ -3,7 +3,9 @@
 // their schema; sqlite3.h is known to blob_info_cache.cc alone.
 //
 // It is a cache: a missing, locked, broken or unwritable file is no error, only an empty answer and
-// a debug line. Only facts that were hashed here, or by the store, may be recorded.
+// a debug line. A push does not wait for it either: half a second in all for reading, after which
+// it knows nothing any more, and two for recording. Only facts that were hashed here, or by the
+// store, may be recorded.
 #ifndef TUG_COPY_BLOB_INFO_CACHE_H_
 #define TUG_COPY_BLOB_INFO_CACHE_H_
 
@@ -12,9 +14,11 @@
 #include <tug/digest.h>
 #include <tug/reference.h>
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +28,9 @@ namespace tug {
 // Any thread. The file is opened at the first question.
 class BlobInfoCache {
  public:
-  // `path` empty: a cache that knows nothing and forgets everything (--no-cache).
-  BlobInfoCache(std::string path, const Log& log);
+  // `path` empty: a cache that knows nothing and forgets everything (--no-cache). `stop` ends every
+  // wait for other processes, as if the cache were locked for good.
+  BlobInfoCache(std::string path, const Log& log, std::stop_token stop = {});
   BlobInfoCache(const BlobInfoCache&) = delete;
   BlobInfoCache& operator=(const BlobInfoCache&) = delete;
   ~BlobInfoCache();
@@ -59,13 +64,15 @@ class BlobInfoCache {
 
  private:
   struct Database;
-  Database* database(bool create);
+  Database* database(bool create, std::chrono::milliseconds& patience);
 
   std::string path_;
   const Log& log_;
+  const std::stop_token stop_;
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
-  bool failed_ = false;
+  bool failed_ = false;                         // there is no using it
+  std::chrono::milliseconds reading_patience_;  // what is left of it
 };
 
 }  // namespace tug

@@ -3,10 +3,14 @@
 #include <doctest/doctest.h>
 #include <sqlite3.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 namespace tug {
 namespace {
@@ -111,6 +115,88 @@ TEST_CASE("the schema is the one that podman, buildah and skopeo create") {
         "DigestUncompressedPairs "
         "DigestUncompressedPairs_index_uncompressedDigest KnownLocations ");
   CHECK(location == "docker reg:5000 reg:5000/a");
+}
+
+TEST_CASE("a directory on the way may be a link") {
+  const TemporaryDirectory directory;
+  const Log log;
+  std::filesystem::create_directories(directory.path + "/var/home");
+  std::filesystem::create_directory_symlink("var/home", directory.path + "/home");
+  const std::string path = directory.path + "/home/cache/blob-info-cache-v1.sqlite";
+  BlobInfoCache(path, log).record(RegistryReference::parse("reg:5000/a:1"), gzip_facts());
+  CHECK(BlobInfoCache(path, log).candidates("reg:5000", kGzip, false).at(0).repositories.size() ==
+        1);
+}
+
+// Another program that holds the cache.
+class Holder {
+ public:
+  explicit Holder(const std::string& path) {
+    REQUIRE(sqlite3_open(path.c_str(), &handle_) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(handle_, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  ~Holder() { sqlite3_close(handle_); }
+
+ private:
+  sqlite3* handle_ = nullptr;
+};
+
+template <typename Work>
+std::chrono::milliseconds time_of(Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start);
+}
+
+TEST_CASE("a cache that another process holds is not waited for") {
+  using std::chrono::milliseconds;
+  const TemporaryDirectory directory;
+  const Log log;
+  const std::string path = directory.path + "/c.sqlite";
+  const RegistryReference repository = RegistryReference::parse("reg:5000/a:1");
+  BlobInfoCache(path, log).record(repository, gzip_facts());
+  const auto is_known = [](BlobInfoCache& cache) {
+    return !cache.candidates("reg:5000", kGzip, false).empty();
+  };
+  for (const bool opened_before : {false, true}) {
+    CAPTURE(opened_before);
+    BlobInfoCache cache(path, log);
+    if (opened_before) CHECK(is_known(cache));
+    auto holder = std::make_unique<Holder>(path);
+    const auto reading = time_of([&] {
+      for (int blob = 0; blob < 20; ++blob) CHECK_FALSE(is_known(cache));
+    });
+    CHECK(reading >= milliseconds(400));  // briefly held is no reason to give up
+    CHECK(reading < milliseconds(1500));
+    if (opened_before)
+      CHECK(time_of([&] { cache.record(repository, gzip_facts()); }) < milliseconds(4000));
+    holder = nullptr;
+    CHECK_FALSE(is_known(cache));  // this run asks no more
+    cache.record(repository, {{}, {{kZstd, opened_before ? "zstd" : "gzip"}}, {kZstd}});
+    const auto recorded = BlobInfoCache(path, log).candidates("reg:5000", kZstd, false);
+    CHECK(recorded.at(0).compressor == (opened_before ? "zstd" : "gzip"));
+  }
+}
+
+TEST_CASE("a stop ends the wait for a cache that is held") {
+  const TemporaryDirectory directory;
+  const Log log;
+  const std::string path = directory.path + "/c.sqlite";
+  const RegistryReference repository = RegistryReference::parse("reg:5000/a:1");
+  BlobInfoCache(path, log).record(repository, gzip_facts());
+  const Holder holder(path);
+  std::stop_source stop;
+  BlobInfoCache cache(path, log, stop.get_token());
+  std::jthread user([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    stop.request_stop();
+  });
+  CHECK(time_of([&] { cache.record(repository, gzip_facts()); }) < std::chrono::milliseconds(1000));
+  CHECK(time_of([&] { cache.candidates("reg:5000", kGzip, false); }) <
+        std::chrono::milliseconds(300));
 }
 
 }  // namespace
