@@ -445,7 +445,7 @@ std::uint64_t Repository::put_blob(const Blob& blob, const SentCallback& sent,
   const auto context =
       fmt::format("uploading blob {} to {}", blob.descriptor.digest.str(), name_.name());
   return with_context(context, [&] {
-    BlobContent content(blob);
+    BlobContent content(blob, stop);
     const UploadTarget target = upload_target();
     Upload upload(target, content, sent, stop);
     if (auto session = uploads_->take(blob.descriptor.digest)) upload.adopt(std::move(*session));
@@ -457,7 +457,7 @@ std::uint64_t Repository::put_blob(const Blob& blob, const SentCallback& sent,
 Descriptor Repository::put_stream(const StreamedBlob& blob, const SentCallback& sent,
                                   const std::stop_token& stop) {
   return with_context("uploading a layer to " + name_.name(), [&] {
-    StreamContent content(blob);
+    StreamContent content(blob, stop);
     const UploadTarget target = upload_target();
     Upload upload(target, content, sent, stop);
     if (auto session = uploads_->take_any()) upload.adopt(std::move(*session));

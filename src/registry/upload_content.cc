@@ -1,5 +1,6 @@
 #include "registry/upload_content.h"
 
+#include "base/stop.h"
 #include "registry/upload_rules.h"
 
 #include <tug/error.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace tug::registry {
 namespace {
@@ -57,7 +59,8 @@ class BlobContent::PieceSource final : public ByteSource {
   std::uint64_t left_;
 };
 
-BlobContent::BlobContent(const Blob& blob) : blob_(blob), hasher_(fresh_hasher()) {}
+BlobContent::BlobContent(const Blob& blob, std::stop_token stop)
+    : blob_(blob), stop_(std::move(stop)), hasher_(fresh_hasher()) {}
 BlobContent::~BlobContent() = default;
 
 Hasher BlobContent::fresh_hasher() const {
@@ -72,6 +75,7 @@ void BlobContent::seek(std::uint64_t offset) {
   checked_ = false;
   std::vector<std::byte> buffer(offset == 0 ? 0 : kSkipBuffer);
   while (position_ < offset) {
+    throw_if_stopped(stop_);
     const auto wanted = std::min<std::uint64_t>(buffer.size(), offset - position_);
     read(std::span(buffer).first(static_cast<std::size_t>(wanted)));
   }
@@ -136,7 +140,8 @@ class StreamContent::WindowSource final : public ByteSource {
   std::span<const std::byte> bytes_;
 };
 
-StreamContent::StreamContent(const StreamedBlob& blob) : blob_(blob) {}
+StreamContent::StreamContent(const StreamedBlob& blob, std::stop_token stop)
+    : blob_(blob), stop_(std::move(stop)) {}
 StreamContent::~StreamContent() = default;
 
 std::optional<std::uint64_t> StreamContent::size() const {
@@ -178,6 +183,7 @@ void StreamContent::fill_window(std::size_t bytes) {
   if (filled >= bytes) return;
   window_.resize(bytes);
   while (filled < bytes) {
+    throw_if_stopped(stop_);
     const std::size_t count = read(std::span(window_).subspan(filled));
     if (count == 0) break;
     filled += count;
@@ -208,8 +214,7 @@ Descriptor StreamContent::finish() {
 void StreamContent::measure() {
   open(0);
   std::vector<std::byte> buffer(kSkipBuffer);
-  while (read(buffer) != 0) {
-  }
+  while (read(buffer) != 0) throw_if_stopped(stop_);
   measured_ = source_->result();
   measured_->media_type = blob_.media_type;
   offset_ = 0;

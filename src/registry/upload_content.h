@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 namespace tug::registry {
@@ -37,7 +38,8 @@ class UploadContent {
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;
   // The digest, where it is known before everything was read.
   [[nodiscard]] virtual std::optional<Descriptor> descriptor() const = 0;
-  // The next piece begins at `offset`. Throws what the source throws.
+  // The next piece begins at `offset`. Throws what the source throws; like everything here that
+  // reads much of it without sending, Error(interrupted) soon after a stop is requested.
   virtual void seek(std::uint64_t offset) = 0;
   // Where the reading of the source has come to: no peer can have more.
   [[nodiscard]] virtual std::uint64_t position() const = 0;
@@ -58,7 +60,7 @@ class UploadContent {
 // back is reached by hashing from the start again, so that the hash always covers what was sent.
 class BlobContent final : public UploadContent {
  public:
-  explicit BlobContent(const Blob& blob);
+  explicit BlobContent(const Blob& blob, std::stop_token stop = {});
   ~BlobContent() override;
   [[nodiscard]] std::optional<std::uint64_t> size() const override { return blob_.descriptor.size; }
   [[nodiscard]] std::optional<Descriptor> descriptor() const override { return blob_.descriptor; }
@@ -77,6 +79,7 @@ class BlobContent final : public UploadContent {
   [[nodiscard]] Hasher fresh_hasher() const;
 
   const Blob& blob_;
+  const std::stop_token stop_;
   std::unique_ptr<ByteSource> source_;
   std::unique_ptr<PieceSource> piece_;
   Hasher hasher_;
@@ -88,7 +91,7 @@ class BlobContent final : public UploadContent {
 // making it again.
 class StreamContent final : public UploadContent {
  public:
-  explicit StreamContent(const StreamedBlob& blob);
+  explicit StreamContent(const StreamedBlob& blob, std::stop_token stop = {});
   ~StreamContent() override;
   [[nodiscard]] std::optional<std::uint64_t> size() const override;
   [[nodiscard]] std::optional<Descriptor> descriptor() const override { return measured_; }
@@ -108,6 +111,7 @@ class StreamContent final : public UploadContent {
   void fill_window(std::size_t bytes);
 
   const StreamedBlob& blob_;
+  const std::stop_token stop_;
   std::unique_ptr<DigestingSource> source_;
   std::unique_ptr<ByteSource> piece_;
   std::uint64_t position_ = 0;     // of the source

@@ -117,12 +117,13 @@ class ContainersStorageSource final : public ImageSource {
  public:
   // `image` is the position of the referenced image in the snapshot.
   ContainersStorageSource(std::string description, StorePaths paths, StoreSnapshot snapshot,
-                          std::size_t image, StoredManifest manifest)
+                          std::size_t image, StoredManifest manifest, std::stop_token stop)
       : description_(std::move(description)),
         paths_(std::move(paths)),
         snapshot_(std::move(snapshot)),
         image_(snapshot_.images().at(image)),
-        manifest_(std::move(manifest)) {}
+        manifest_(std::move(manifest)),
+        stop_(std::move(stop)) {}
 
   [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] RawManifest manifest(std::stop_token) override { return {manifest_.bytes, ""}; }
@@ -158,8 +159,8 @@ class ContainersStorageSource final : public ImageSource {
     for (std::size_t i = 0; i < chain->size(); ++i) {
       const std::vector<const StoredLayer*> up_to(
           chain->begin(), chain->begin() + static_cast<std::ptrdiff_t>(i) + 1);
-      blobs.push_back(
-          layer_blob(manifest.layers()[i], std::make_shared<const StorageLayer>(paths_, up_to)));
+      blobs.push_back(layer_blob(manifest.layers()[i],
+                                 std::make_shared<const StorageLayer>(paths_, up_to, stop_)));
     }
     return blobs;
   }
@@ -249,6 +250,7 @@ class ContainersStorageSource final : public ImageSource {
   const StoreSnapshot snapshot_;
   const StoredImage& image_;  // in snapshot_
   const StoredManifest manifest_;
+  const std::stop_token stop_;
 };
 
 StorageConfig config_of(const StorageReference& reference, const StorageEnvironment& environment) {
@@ -275,7 +277,7 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
 
 std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>& note) {
+    const std::function<void(std::string_view)>& note, const std::stop_token& stop) {
   StorePaths paths = StorePaths::find(config_of(reference, environment), note);
   for (int attempt = 1;; ++attempt) {
     StoreSnapshot snapshot = StoreSnapshot::read(paths);
@@ -292,7 +294,7 @@ std::unique_ptr<ImageSource> open_containers_storage(
       const auto position = static_cast<std::size_t>(&image - snapshot.images().data());
       return std::make_unique<ContainersStorageSource>(describe(reference, name), std::move(paths),
                                                        std::move(snapshot), position,
-                                                       std::move(*manifest));
+                                                       std::move(*manifest), stop);
     }
     if (attempt == kSnapshotAttempts) {
       throw Error(ErrorKind::local, "image " + image.id + " in " + paths.graph_root +

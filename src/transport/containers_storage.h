@@ -14,16 +14,18 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string_view>
 
 namespace tug {
 
 // Throws Error(not_found) "does not resolve to an image ID", Error(usage) for a reference,
 // configuration or driver that is not accepted, Error(local) for what cannot be read,
-// Error(integrity) for a broken store.
+// Error(integrity) for a broken store. `stop` ends the reading of layers, whose open() is given
+// none.
 std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>& note);
+    const std::function<void(std::string_view)>& note, const std::stop_token& stop);
 
 }  // namespace tug
 

@@ -45,7 +45,7 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
                                   options.access, stop);
     case Transport::containers_storage:
       return open_containers_storage(StorageReference::parse(reference.rest),
-                                     StorageEnvironment::current(), environment.note);
+                                     StorageEnvironment::current(), environment.note, stop);
     case Transport::oci:
       return open_oci_layout(OciReference::parse(reference.rest), options.shared_blob_dir);
     default:

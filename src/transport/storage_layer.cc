@@ -1,6 +1,7 @@
 #include "transport/storage_layer.h"
 
 #include "base/fd.h"
+#include "base/stop.h"
 #include "base/strings.h"
 #include "stream/compress.h"
 #include "stream/file_source.h"
@@ -190,11 +191,12 @@ TarSplitReader read_tar_split(const StorePaths& paths, const StoredLayer& layer)
 }
 
 // The length of the tar, from tar-split alone.
-std::uint64_t total_size(TarSplitReader reader) {
+std::uint64_t total_size(TarSplitReader reader, const std::stop_token& stop) {
   HeaderWatch header;
   std::uint64_t total = 0;
   TarSplitEntry entry;
   while (reader.next(entry)) {
+    throw_if_stopped(stop);
     if (entry.kind == TarSplitEntry::Kind::segment) header.pass(entry.payload);
     const std::uint64_t added = entry.kind == TarSplitEntry::Kind::segment
                                     ? entry.payload.size()
@@ -265,9 +267,11 @@ class PieceQueue {
 // The tar: segments as they are, files from the layer's directories in between.
 class AssembledTar final : public ByteSource {
  public:
-  explicit AssembledTar(PieceQueue pieces) : pieces_(std::move(pieces)) {}
+  AssembledTar(PieceQueue pieces, std::stop_token stop)
+      : pieces_(std::move(pieces)), stop_(std::move(stop)) {}
 
   std::size_t read(std::span<std::byte> buffer) override {
+    throw_if_stopped(stop_);
     std::size_t filled = 0;
     while (filled < buffer.size()) {
       if (done_ < piece_.segment.size()) {
@@ -312,6 +316,7 @@ class AssembledTar final : public ByteSource {
   }
 
   PieceQueue pieces_;
+  const std::stop_token stop_;
   Piece piece_;
   std::uint64_t done_ = 0;  // bytes of piece_ that were given out
 };
@@ -374,7 +379,7 @@ class LayerSource final : public ByteSource {
 // After a mismatch: reads every file once more and compares it with its checksum of when the image
 // was stored. Says what was found.
 std::string find_damage(const StorePaths& paths, const StoredLayer& layer,
-                        const std::vector<std::string>& parents) {
+                        const std::vector<std::string>& parents, const std::stop_token& stop) {
   constexpr const char* kNothing = "no single file is damaged; pull or build the image again";
   std::vector<std::byte> buffer(256 * 1024);
   TarSplitReader reader = read_tar_split(paths, layer);
@@ -382,6 +387,7 @@ std::string find_damage(const StorePaths& paths, const StoredLayer& layer,
   HeaderWatch header;
   TarSplitEntry entry;
   while (reader.next(entry)) {
+    throw_if_stopped(stop);
     if (entry.kind == TarSplitEntry::Kind::segment) {
       header.pass(entry.payload);
       continue;
@@ -392,8 +398,10 @@ std::string find_damage(const StorePaths& paths, const StoredLayer& layer,
     const UniqueFd fd = directories.open(path, size);
     Crc64 crc;
     ssize_t got = 0;
-    while ((got = ::read(fd.get(), buffer.data(), buffer.size())) > 0)
+    while ((got = ::read(fd.get(), buffer.data(), buffer.size())) > 0) {
+      throw_if_stopped(stop);
       crc.update({buffer.data(), static_cast<std::size_t>(got)});
+    }
     if (crc.value() != *entry.crc)
       return directories.display(path) + " is damaged; pull or build the image again";
   }
@@ -402,8 +410,12 @@ std::string find_damage(const StorePaths& paths, const StoredLayer& layer,
 
 }  // namespace
 
-StorageLayer::StorageLayer(const StorePaths& paths, const std::vector<const StoredLayer*>& chain)
-    : paths_(paths), record_(*chain.back()), parents_(ids_below_top(chain)) {
+StorageLayer::StorageLayer(const StorePaths& paths, const std::vector<const StoredLayer*>& chain,
+                           std::stop_token stop)
+    : paths_(paths),
+      record_(*chain.back()),
+      parents_(ids_below_top(chain)),
+      stop_(std::move(stop)) {
   if (!record_.diff_id) {
     throw Error(
         ErrorKind::integrity,
@@ -420,17 +432,19 @@ std::unique_ptr<ByteSource> StorageLayer::open(std::uint64_t offset) const {
   refuse_composefs(paths_, record_);
   const std::uint64_t size = checked_size();
   auto tar = std::make_unique<AssembledTar>(
-      PieceQueue(read_tar_split(paths_, record_), LayerDirectories(paths_, record_, parents_)));
+      PieceQueue(read_tar_split(paths_, record_), LayerDirectories(paths_, record_, parents_)),
+      stop_);
   auto checked =
       verifying_source(std::move(tar), *record_.diff_id, size, layer_name(paths_, record_));
-  return std::make_unique<LayerSource>(shared_from_this(), std::move(checked), offset,
-                                       [this] { return find_damage(paths_, record_, parents_); });
+  return std::make_unique<LayerSource>(shared_from_this(), std::move(checked), offset, [this] {
+    return find_damage(paths_, record_, parents_, stop_);
+  });
 }
 
 // The length of the tar, which tar-split and the record must agree on.
 std::uint64_t StorageLayer::checked_size() const {
   if (const std::uint64_t known = known_size_) return known;
-  const std::uint64_t size = total_size(read_tar_split(paths_, record_));
+  const std::uint64_t size = total_size(read_tar_split(paths_, record_), stop_);
   if (record_.diff_size && size != *record_.diff_size) {
     throw Error(ErrorKind::integrity, layer_name(paths_, record_) +
                                           " cannot be made again from the store: its parts are " +

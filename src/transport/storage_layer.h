@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,10 @@ namespace tug {
 class StorageLayer : public std::enable_shared_from_this<StorageLayer> {
  public:
   // `chain`: the layer and those below it, base first. Opens nothing. Throws Error(integrity) when
-  // the store has no digest for it.
-  StorageLayer(const StorePaths& paths, const std::vector<const StoredLayer*>& chain);
+  // the store has no digest for it. Once `stop` is requested, everything that reads throws
+  // Error(interrupted).
+  StorageLayer(const StorePaths& paths, const std::vector<const StoredLayer*>& chain,
+               std::stop_token stop = {});
 
   [[nodiscard]] const StoredLayer& record() const noexcept { return record_; }
 
@@ -41,7 +44,8 @@ class StorageLayer : public std::enable_shared_from_this<StorageLayer> {
 
   const StorePaths paths_;
   const StoredLayer record_;
-  const std::vector<std::string> parents_;            // ids, nearest first
+  const std::vector<std::string> parents_;  // ids, nearest first
+  const std::stop_token stop_;
   mutable std::atomic<std::uint64_t> known_size_{0};  // once the lengths were added up
 };
 

@@ -130,6 +130,30 @@ TEST_CASE("a source that throws is opened again") {
   CHECK(content.finish() == blob.descriptor);
 }
 
+TEST_CASE("a stop ends what reads without sending") {
+  const std::string bytes = some_bytes(50'000);
+  std::stop_source stop;
+  const Blob blob = blob_of(bytes, nullptr, [&](std::uint64_t at) {
+    if (at >= 14'000) stop.request_stop();
+    if (at >= 28'000) FAIL("read on after the stop");
+  });
+  BlobContent content(blob, stop.get_token());
+  check_error(ErrorKind::interrupted, "", [&] { content.seek(45'000); });
+  int reads = 0;
+  const StreamedBlob stream{"type", [&](std::uint64_t offset) {
+                              return std::make_unique<test::PiecewiseSource>(
+                                  std::make_shared<const std::string>(bytes), offset, 1000,
+                                  [&](std::uint64_t) { ++reads; });
+                            }};
+  StreamContent streamed(stream, stop.get_token());
+  check_error(ErrorKind::interrupted, "", [&] { streamed.measure(); });
+  check_error(ErrorKind::interrupted, "", [&] {
+    streamed.seek(0);
+    (void)streamed.chunk(40'000, 40'000);
+  });
+  CHECK(reads <= 2);
+}
+
 TEST_CASE("a stream that was measured must be the same the second time") {
   std::string bytes = some_bytes(1000);
   const auto current = std::make_shared<std::string>(bytes);

@@ -38,7 +38,7 @@ StorageEnvironment bare_environment() {
 std::unique_ptr<ImageSource> open(const StoreFixture& store, const std::string& image) {
   return open_containers_storage(
       StorageReference::parse("[" + store.driver() + "@" + store.root() + "]" + image),
-      bare_environment(), nullptr);
+      bare_environment(), nullptr, {});
 }
 
 std::string read_all(const Blob& blob) {
@@ -283,8 +283,8 @@ TEST_CASE("the store and the driver come from the environment when the reference
     if (std::string_view(name) == "CONTAINERS_STORAGE_CONF") return conf;
     return std::nullopt;
   };
-  const auto source =
-      open_containers_storage(StorageReference::parse("localhost/many:4"), environment, nullptr);
+  const auto source = open_containers_storage(StorageReference::parse("localhost/many:4"),
+                                              environment, nullptr, {});
   CHECK(source->describe() == "containers-storage:localhost/many:4");
   CHECK(source->manifest(std::stop_token()).bytes == image.manifest);
 }

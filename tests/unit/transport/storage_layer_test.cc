@@ -1,5 +1,6 @@
 #include "transport/storage_layer.h"
 
+#include "support/error_of.h"
 #include "unit/transport/storage_fixture.h"
 
 #include <tug/error.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -348,6 +350,27 @@ TEST_CASE("a file with other content of the same size never lets the last byte o
   CHECK(failed.bytes_before < made.tar.size());
   CHECK(contains(failed.text, made.id.substr(0, 12)));
   CHECK(contains(failed.text, file + " is damaged"));
+}
+
+TEST_CASE("a stop ends the reading of a layer") {
+  StoreFixture store;
+  const MadeLayer made = make_layer(id('1'), "", kMembers);
+  store.add(made);
+  const StorePaths paths = paths_of(store);
+  const StoreSnapshot snapshot = StoreSnapshot::read(paths);
+  std::stop_source stop;
+  const auto layer =
+      std::make_shared<const StorageLayer>(paths, *snapshot.chain(made.id), stop.get_token());
+  const auto source = layer->open(0);
+  const auto skipping = layer->open(5000);
+  std::vector<std::byte> buffer(100);
+  CHECK(source->read(buffer) > 0);
+  stop.request_stop();
+  test::check_error(ErrorKind::interrupted, "", [&] { (void)source->read(buffer); });
+  test::check_error(ErrorKind::interrupted, "", [&] { (void)skipping->read(buffer); });
+  const auto fresh =
+      std::make_shared<const StorageLayer>(paths, *snapshot.chain(made.id), stop.get_token());
+  test::check_error(ErrorKind::interrupted, "", [&] { (void)fresh->open(0); });
 }
 
 }  // namespace tug
