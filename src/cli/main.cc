@@ -12,6 +12,7 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -136,6 +137,19 @@ void tune_memory() {
 #endif
 }
 
+// Many layers at once, each with some of its files open, are more descriptors than the usual soft
+// limit of 1024, which is only there for programs that use select(). Helper programs, which get
+// none of our descriptors, inherit the limit as it is then.
+void raise_descriptor_limit() {
+  constexpr rlim_t kPlenty = 65536;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min(limit.rlim_max, kPlenty);
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 }  // namespace tug::cli
 
@@ -143,6 +157,7 @@ int main(int argc, char** argv) {
   using namespace tug;
   using namespace tug::cli;
   tune_memory();
+  raise_descriptor_limit();
   const Program& program = program_named(argc > 0 ? argv[0] : "tug");
   try {
     StopOnSignal signals;
