@@ -4,7 +4,7 @@
         tug copy ... docker://{proxy.address}/...
 
 `trigger` is looked for in what the client sends on one connection; once `after_bytes` more have passed, `action` runs (once, while
-nothing is forwarded on that connection) and the stream goes on. The registry answers with URLs for the host that the client named, so
+nothing is forwarded on that connection) and the stream goes on. `proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so
 the whole push stays on the proxy.
 """
 
@@ -23,12 +23,19 @@ class PausingProxy:
         self._lock = threading.Lock()
         self._sockets = []
         self._threads = []
+        self._client_bytes = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
 
     @property
     def fired(self):
         return self._fired.is_set()
+
+    @property
+    def client_bytes(self):
+        """What clients have sent so far, all connections together."""
+        with self._lock:
+            return self._client_bytes
 
     def __enter__(self):
         self._start(self._accept)
@@ -78,7 +85,11 @@ class PausingProxy:
         try:
             while data := source.recv(65536):
                 sink.sendall(data)
-                if not watch or self._fired.is_set():
+                if not watch:
+                    continue
+                with self._lock:
+                    self._client_bytes += len(data)
+                if self._fired.is_set():
                     continue
                 if countdown is None:
                     seen = seen[-len(self._trigger):] + data

@@ -83,6 +83,14 @@ class Store:
         for name in ("single:1", "chain:1"):
             self.run("buildah", "manifest", "add", "localhost/list:1", f"containers-storage:localhost/{name}")
 
+    def build_large(self):
+        """"large:1": a layer that no buffer holds, 64 MiB that do not compress and then many small files. "files:3": three layers of
+        many files."""
+        self.commit("large:1", "scratch", {"a/noise": os.urandom(64 << 20), **{f"z/{n:03}": os.urandom(3000) for n in range(200)}})
+        for number, base in enumerate(("scratch", "files:1", "files:2"), 1):
+            self.commit(f"files:{number}", base, {f"{number}/{n:03}": os.urandom(500) for n in range(100)})
+        return self
+
     # ---- pulled
 
     def pull(self, name, layout, ref="v1", *flags):
