@@ -155,9 +155,7 @@ const Decryptor* Decryptors::claimant(const Value& value) const {
 }
 
 bool Decryptors::claims(const Value& value) const {
-  if (value.place() && std::find(claimed_places_.begin(), claimed_places_.end(), value.place()) !=
-                           claimed_places_.end())
-    return true;
+  if (value.place() && read_.count(value.place()) > 0) return true;
   return is_scalar(value) && claimant(value) != nullptr;
 }
 
@@ -175,14 +173,17 @@ Value Decryptors::read(const Value& value, const std::stop_token& stop) {
 
 Value Decryptors::read_scalar(const Value& value, const std::stop_token& stop) {
   const Decryptor* decryptor = claimant(value);
-  Value result = value;
-  if (decryptor != nullptr && decryptor->kind == Decryptor::Kind::sops)
-    result = run_sops(value, *decryptor, stop);
-  if (decryptor != nullptr) {
-    claimed_places_.push_back(value.place());
-    hide(claimed_, result);
+  if (decryptor == nullptr) {
+    if (is_password(value.place().get())) hide(mask_, value);
+    return value;
   }
-  if (decryptor != nullptr || is_password(value.place().get())) hide(mask_, result);
+  const auto known = read_.find(value.place());
+  if (value.place() && known != read_.end()) return known->second;
+  Value result =
+      decryptor->kind == Decryptor::Kind::sops ? run_sops(value, *decryptor, stop) : value;
+  hide(mask_, result);
+  hide(claimed_, result);
+  read_[value.place()] = result;
   return result;
 }
 

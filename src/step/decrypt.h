@@ -6,6 +6,7 @@
 
 #include <tug/secret.h>
 
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -70,7 +71,8 @@ class Decryptors {
   std::vector<Decryptor> decryptors_;
   SecretMask mask_;
   SecretMask claimed_;
-  std::vector<std::shared_ptr<const Place>> claimed_places_;
+  // What was read from where: a setting is looked up more than once, and sops may be slow.
+  std::map<std::shared_ptr<const Place>, Value> read_;
 };
 
 }  // namespace tug::step

@@ -11,6 +11,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -100,6 +101,16 @@ std::string repaired(const std::string& text) {
   return result;
 }
 
+// The scalar tags that safe-loading constructs and a configuration may want.
+constexpr std::array<std::pair<std::string_view, ScalarType>, 6> kTags = {{
+    {"tag:yaml.org,2002:str", ScalarType::string},
+    {"tag:yaml.org,2002:int", ScalarType::integer},
+    {"tag:yaml.org,2002:float", ScalarType::real},
+    {"tag:yaml.org,2002:bool", ScalarType::boolean},
+    {"tag:yaml.org,2002:null", ScalarType::null},
+    {"tag:yaml.org,2002:timestamp", ScalarType::date},
+}};
+
 // Takes yaml-cpp's events and builds the value as PyYAML's composer and safe constructor would.
 // (yaml-cpp's own Node would keep neither the difference of 1.10 and "1.10" nor the order of keys.)
 class Builder : public YAML::EventHandler {
@@ -171,15 +182,8 @@ class Builder : public YAML::EventHandler {
     try {
       if (tag == "?") return typed_scalar(text);
       if (tag == "!") return repaired(text);
-      constexpr std::string_view kCore = "tag:yaml.org,2002:";
-      static const std::map<std::string_view, ScalarType> kTypes = {
-          {"str", ScalarType::string}, {"int", ScalarType::integer},
-          {"float", ScalarType::real}, {"bool", ScalarType::boolean},
-          {"null", ScalarType::null},  {"timestamp", ScalarType::date}};
-      if (std::string_view(tag).starts_with(kCore)) {
-        const auto type = kTypes.find(std::string_view(tag).substr(kCore.size()));
-        if (type != kTypes.end()) return scalar_of_type(type->second, repaired(text));
-      }
+      for (const auto& [name, type] : kTags)
+        if (tag == name) return scalar_of_type(type, repaired(text));
     } catch (const Error& error) {
       fail_at(mark, error.message());
     }
@@ -208,7 +212,7 @@ class Builder : public YAML::EventHandler {
     values_ += weight.values;
     bytes_ += weight.bytes;
     if (values_ > kMaxDocumentValues || bytes_ > kMaxExpandedBytes)
-      fail_at(mark, "too large when aliases are written out");
+      fail_at(mark, "too many values or too much text, with aliases written out");
   }
 
   // A value that stands here itself, not as an alias.

@@ -66,6 +66,14 @@ TEST_CASE("sops is run on the file that the value came from, with the way to it"
   CHECK_FALSE(decryptors.claims(*entry.find("username")));
 }
 
+TEST_CASE("a value is decrypted once") {
+  const FakeSops sops("printf x >>\"$0.count\"; printf plain");
+  Decryptors decryptors({{Decryptor::Kind::sops, {}}});
+  const Value document = parse_document("k: ENC[x]\n", "f");
+  for (int i = 0; i < 3; ++i) CHECK(decryptors.read(document, {}).find("k")->str() == "plain");
+  CHECK(read_file(sops.dir.path() + "/bin/sops.count", 100) == "x");
+}
+
 TEST_CASE("sops that fails or is not there ends the step") {
   const Value document = registries(parse_document(kDocument, "psr.yaml"));
   Decryptors decryptors({{Decryptor::Kind::sops, {}}});

@@ -191,6 +191,18 @@ TEST_CASE("4.4: what login is given") {
   });
 }
 
+TEST_CASE("a username that a decryptor claims is not printed") {
+  check({"2.5",
+         "{config-decryptors: [{implementer: ObfuscationDefaults}], global-defaults: "
+         "{container-image-build-address: 'l/a:1', destination-url: r.example, "
+         "container-image-repository: a, container-registries: {r: {username: me, password: pw}}}, "
+         "push-container-image: {implementer: Skopeo}}",
+         {{"logins", R"([{"registry":"r","username":"********","tls-verify":true}])"}},
+         {},
+         "",
+         ""});
+}
+
 TEST_CASE("no password is printed") {
   const std::string password = "hunter22-7777";
   for (const std::string& entry : std::vector<std::string>{

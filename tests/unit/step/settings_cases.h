@@ -94,35 +94,38 @@ inline bool any_contains(const std::vector<std::string>& lines, const std::strin
   return false;
 }
 
+inline void check_expectation(const Outcome& outcome, const std::string& name,
+                              const std::string& wanted) {
+  CAPTURE(name);
+  CAPTURE(wanted);
+  if (name == "status") {
+    const std::string found = std::to_string(outcome.status) + " " + outcome.message;
+    CAPTURE(found);
+    CHECK(found.starts_with(wanted));
+    return;
+  }
+  REQUIRE(outcome.settings);
+  if (name == "refusal") {
+    const std::string refusal = outcome.settings->refusal.value_or("");
+    CAPTURE(refusal);
+    CHECK((wanted.empty() ? refusal.empty() : refusal.find(wanted) != std::string::npos));
+  } else if (name == "warning") {
+    CHECK(any_contains(outcome.settings->warnings, wanted));
+  } else if (name == "no warnings") {
+    CHECK(outcome.settings->warnings.empty());
+  } else {
+    const Json* member = outcome.json.find(name);
+    REQUIRE(member != nullptr);
+    CHECK(text_of(*member) == wanted);
+  }
+}
+
 inline void check(const Case& c) {
   CAPTURE(c.row);
   CAPTURE(c.config);
   const Outcome outcome = run(c);
   CAPTURE(outcome.message);
-  for (const auto& [name, wanted] : c.expected) {
-    CAPTURE(name);
-    CAPTURE(wanted);
-    if (name == "status") {
-      const std::string found = std::to_string(outcome.status) + " " + outcome.message;
-      CAPTURE(found);
-      CHECK(found.starts_with(wanted));
-      continue;
-    }
-    REQUIRE(outcome.settings);
-    if (name == "refusal") {
-      const std::string refusal = outcome.settings->refusal.value_or("");
-      CAPTURE(refusal);
-      CHECK((wanted.empty() ? refusal.empty() : refusal.find(wanted) != std::string::npos));
-    } else if (name == "warning") {
-      CHECK(any_contains(outcome.settings->warnings, wanted));
-    } else if (name == "no warnings") {
-      CHECK(outcome.settings->warnings.empty());
-    } else {
-      const Json* member = outcome.json.find(name);
-      REQUIRE(member != nullptr);
-      CHECK(text_of(*member) == wanted);
-    }
-  }
+  for (const auto& [name, wanted] : c.expected) check_expectation(outcome, name, wanted);
 }
 
 inline void check_all(const std::vector<Case>& cases) {
