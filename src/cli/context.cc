@@ -157,7 +157,8 @@ RegistryAccess registry_access(const Arguments& arguments, const std::string& pr
 }
 
 TransportOptions transport_options(const Arguments& arguments, const std::string& prefix) {
-  return {registry_access(arguments, prefix), arguments.value(prefix + "shared-blob-dir")};
+  return {registry_access(arguments, prefix), arguments.value(prefix + "shared-blob-dir"),
+          /*note_signatures=*/prefix == "src-" && !arguments.flag("remove-signatures")};
 }
 
 }  // namespace tug::cli

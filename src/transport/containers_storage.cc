@@ -10,8 +10,10 @@
 #include <tug/manifest.h>
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -111,6 +113,16 @@ std::optional<StoredManifest> find_manifest(const StoredImage& image,
       read_manifest(image, image.big_data.contains(own) ? own : "manifest");
   if (manifest && manifest->digest != *digest) return std::nullopt;
   return manifest;
+}
+
+// Old versions write an empty item for every image (3.1).
+bool has_signatures(const StoredImage& image) {
+  return std::any_of(image.big_data.begin(), image.big_data.end(), [&](const auto& item) {
+    const std::string& key = item.first;
+    struct stat status {};
+    return (key == "signatures" || key.starts_with("signature-")) &&
+           ::stat(image.big_data_path(key).c_str(), &status) == 0 && status.st_size > 0;
+  });
 }
 
 class ContainersStorageSource final : public ImageSource {
@@ -277,7 +289,8 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
 
 std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>& note, const std::stop_token& stop) {
+    const std::function<void(std::string_view)>& note, const std::stop_token& stop,
+    bool note_signatures) {
   StorePaths paths = StorePaths::find(config_of(reference, environment), note);
   for (int attempt = 1;; ++attempt) {
     StoreSnapshot snapshot = StoreSnapshot::read(paths);
@@ -291,6 +304,10 @@ std::unique_ptr<ImageSource> open_containers_storage(
     std::optional<StoredManifest> manifest =
         find_manifest(image, name.id.empty() ? name.digest : std::nullopt);
     if (manifest && (image.layer.empty() || snapshot.chain(image.layer))) {
+      if (note_signatures && note && has_signatures(image)) {
+        note("tug copies no signatures: those that the store has of " + describe(reference, name) +
+             " stay behind (--remove-signatures: they may)");
+      }
       const auto position = static_cast<std::size_t>(&image - snapshot.images().data());
       return std::make_unique<ContainersStorageSource>(describe(reference, name), std::move(paths),
                                                        std::move(snapshot), position,

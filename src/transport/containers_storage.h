@@ -21,11 +21,13 @@ namespace tug {
 
 // Throws Error(not_found) "does not resolve to an image ID", Error(usage) for a reference,
 // configuration or driver that is not accepted, Error(local) for what cannot be read,
-// Error(integrity) for a broken store. `stop` ends the reading of layers, whose open() is given
-// none.
+// Error(integrity) for a broken store. `stop` ends the reading of layers, whose open() is
+// given none. `note` is told what the user should know: with `note_signatures` also of signatures
+// in the store.
 std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>& note, const std::stop_token& stop);
+    const std::function<void(std::string_view)>& note, const std::stop_token& stop,
+    bool note_signatures = false);
 
 }  // namespace tug
 

@@ -45,7 +45,8 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
                                   options.access, stop);
     case Transport::containers_storage:
       return open_containers_storage(StorageReference::parse(reference.rest),
-                                     StorageEnvironment::current(), environment.note, stop);
+                                     StorageEnvironment::current(), environment.note, stop,
+                                     options.note_signatures);
     case Transport::oci:
       return open_oci_layout(OciReference::parse(reference.rest), options.shared_blob_dir);
     default:

@@ -27,7 +27,9 @@ struct TransportEnvironment {
 
 struct TransportOptions {
   RegistryAccess access;
-  std::optional<std::string> shared_blob_dir;  // oci: blobs in DIR/ALG/HEX
+  std::optional<std::string> shared_blob_dir = {};  // oci: blobs in DIR/ALG/HEX
+  // containers-storage: tell the environment's `note` of signatures, which no copy takes along.
+  bool note_signatures = false;
 };
 
 // Throw Error(usage) for a transport that tug does not serve (by name) or a reference that it does

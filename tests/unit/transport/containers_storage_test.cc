@@ -210,6 +210,32 @@ TEST_CASE(
               [&] { (void)source->manifest(index.manifests().at(1), std::stop_token()); });
 }
 
+TEST_CASE("signatures in the store are told of, unless they may stay behind or are none") {
+  struct Case {
+    std::string key;
+    std::string bytes;
+    bool note_signatures;
+    std::size_t notes;
+  };
+  const std::string own = "signature-" + std::string(64, 'a');
+  for (const Case& c : {Case{"signatures", "signed", true, 1}, Case{own, "signed", true, 1},
+                        Case{own, "", true, 0}, Case{own, "signed", false, 0}}) {
+    CAPTURE(c.key);
+    StoreFixture store;
+    const MadeLayer layer = make_layer(kBase, "", {{"a", "content", '0', "", 0}});
+    store.add(layer);
+    store.add_image(kImage, {"localhost/signed:1"}, kBase,
+                    {{"manifest", make_manifest(kConfig, {layer.tar})}, {c.key, c.bytes}});
+    std::vector<std::string> notes;
+    open_containers_storage(
+        StorageReference::parse("[overlay@" + store.root() + "]localhost/signed:1"),
+        bare_environment(), [&](std::string_view text) { notes.emplace_back(text); }, {},
+        c.note_signatures);
+    CHECK(notes.size() == c.notes);
+    if (!notes.empty()) CHECK(notes[0].starts_with("tug copies no signatures"));
+  }
+}
+
 TEST_CASE("damaged records and big data are errors that name the image or the file") {
   SUBCASE("another number of layers than the manifest names") {
     OneImage image;
