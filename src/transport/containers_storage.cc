@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/strings.h"
+#include "oci/json.h"
 #include "stream/file_source.h"
 #include "transport/storage_layer.h"
 #include "transport/storage_store.h"
@@ -16,7 +17,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -129,20 +132,22 @@ class ContainersStorageSource final : public ImageSource {
  public:
   // `image` is the position of the referenced image in the snapshot.
   ContainersStorageSource(std::string description, StorePaths paths, StoreSnapshot snapshot,
-                          std::size_t image, StoredManifest manifest, std::stop_token stop)
+                          std::size_t image, StoredManifest manifest,
+                          StorageEnvironment environment, std::stop_token stop)
       : description_(std::move(description)),
         paths_(std::move(paths)),
         snapshot_(std::move(snapshot)),
         image_(snapshot_.images().at(image)),
         manifest_(std::move(manifest)),
+        environment_(std::move(environment)),
         stop_(std::move(stop)) {}
 
   [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] RawManifest manifest(std::stop_token) override { return {manifest_.bytes, ""}; }
 
-  // An instance of a list: in the list's own record, or in any other that has a manifest of this
-  // digest (6.5).
-  [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token) override {
+  // An instance of a list: in the list's own record, in any other that has a manifest of this
+  // digest, or else where the list says that it came from (6.5).
+  [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token stop) override {
     if (descriptor.digest == manifest_.digest) return checked(descriptor, manifest_.bytes);
     for (const StoredImage* image : own_image_first()) {
       const std::string key = image->manifest_key(descriptor.digest);
@@ -151,6 +156,8 @@ class ContainersStorageSource final : public ImageSource {
       if (found && found->digest == descriptor.digest)
         return checked(descriptor, std::move(found->bytes));
     }
+    if (ImageSource* origin = open_origin(descriptor.digest))
+      return checked(descriptor, origin->manifest(stop).bytes);
     throw Error(ErrorKind::local, "the instance " + platform_text(descriptor) +
                                       descriptor.digest.str() + " of " + description_ +
                                       " is not in the store")
@@ -158,6 +165,7 @@ class ContainersStorageSource final : public ImageSource {
   }
 
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
+    if (ImageSource* origin = origin_of(manifest.digest())) return origin->layers(manifest);
     const StoredImage& image = holder_of(manifest);
     const std::optional<std::vector<const StoredLayer*>> chain = snapshot_.chain(image.layer);
     if (!chain) throw incomplete(image);
@@ -178,7 +186,9 @@ class ContainersStorageSource final : public ImageSource {
   }
 
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
-    auto open = [path = big_data_file(descriptor), descriptor](std::uint64_t offset) {
+    const std::optional<std::string> path = find_big_data(descriptor);
+    if (!path) return blob_of_an_origin(descriptor);
+    auto open = [path = *path, descriptor](std::uint64_t offset) {
       return open_big_data(path, descriptor, offset);
     };
     return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
@@ -237,12 +247,60 @@ class ContainersStorageSource final : public ImageSource {
             [layer = std::move(layer)](std::uint64_t offset) { return layer->open(offset); }};
   }
 
-  [[nodiscard]] std::string big_data_file(const Descriptor& descriptor) const {
+  [[nodiscard]] std::optional<std::string> find_big_data(const Descriptor& descriptor) const {
     const std::string key = descriptor.digest.str();
     for (const StoredImage* image : own_image_first()) {
       if (image->big_data.contains(key)) return image->big_data_path(key);
     }
-    throw Error(ErrorKind::local, "the store has no blob " + key + " for " + description_);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Blob blob_of_an_origin(const Descriptor& descriptor) {
+    const std::lock_guard lock(origins_mutex_);
+    for (const auto& [digest, origin] : origins_) {
+      const Manifest manifest = Manifest::parse(origin->manifest(stop_).bytes);
+      if (manifest.config().digest == descriptor.digest) return origin->blob(descriptor);
+    }
+    throw Error(ErrorKind::local,
+                "the store has no blob " + descriptor.digest.str() + " for " + description_);
+  }
+
+  [[nodiscard]] ImageSource* origin_of(const Digest& instance) {
+    const std::lock_guard lock(origins_mutex_);
+    const auto found = origins_.find(instance);
+    return found == origins_.end() ? nullptr : found->second.get();
+  }
+
+  // The image, perhaps of another store, that an instance was added to the list from; nullptr when
+  // the list does not say, or that image is another one by now.
+  [[nodiscard]] ImageSource* open_origin(const Digest& instance) {
+    if (ImageSource* known = origin_of(instance)) return known;
+    const std::optional<StorageReference> reference = recorded_origin(instance);
+    if (!reference) return nullptr;
+    std::unique_ptr<ImageSource> origin;
+    try {
+      origin = open_containers_storage(*reference, environment_, nullptr, stop_);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::not_found) throw;
+      return nullptr;
+    }
+    if (Digest::of(origin->manifest(stop_).bytes) != instance) return nullptr;
+    const std::lock_guard lock(origins_mutex_);
+    return origins_.emplace(instance, std::move(origin)).first->second.get();
+  }
+
+  // What "instances.json" says of an instance; only of places that are stores too.
+  [[nodiscard]] std::optional<StorageReference> recorded_origin(const Digest& instance) const {
+    constexpr const char* kKey = "instances.json";
+    if (!image_.big_data.contains(kKey)) return std::nullopt;
+    const std::string path = image_.big_data_path(kKey);
+    return with_context(path, [&]() -> std::optional<StorageReference> {
+      const Json instances = Json::parse(read_file(path, kMaxManifestBytes));
+      const std::string text = instances.string_or_empty(instance.str());
+      constexpr std::string_view kPrefix = "containers-storage:";
+      if (!text.starts_with(kPrefix)) return std::nullopt;
+      return StorageReference::parse(std::string_view(text).substr(kPrefix.size()));
+    });
   }
 
   static std::unique_ptr<ByteSource> open_big_data(const std::string& path,
@@ -262,7 +320,10 @@ class ContainersStorageSource final : public ImageSource {
   const StoreSnapshot snapshot_;
   const StoredImage& image_;  // in snapshot_
   const StoredManifest manifest_;
+  const StorageEnvironment environment_;
   const std::stop_token stop_;
+  std::mutex origins_mutex_;
+  std::map<Digest, std::unique_ptr<ImageSource>> origins_;  // by the digest of the instance
 };
 
 StorageConfig config_of(const StorageReference& reference, const StorageEnvironment& environment) {
@@ -311,7 +372,7 @@ std::unique_ptr<ImageSource> open_containers_storage(
       const auto position = static_cast<std::size_t>(&image - snapshot.images().data());
       return std::make_unique<ContainersStorageSource>(describe(reference, name), std::move(paths),
                                                        std::move(snapshot), position,
-                                                       std::move(*manifest), stop);
+                                                       std::move(*manifest), environment, stop);
     }
     if (attempt == kSnapshotAttempts) {
       throw Error(ErrorKind::local, "image " + image.id + " in " + paths.graph_root +

@@ -210,6 +210,54 @@ TEST_CASE(
               [&] { (void)source->manifest(index.manifests().at(1), std::stop_token()); });
 }
 
+TEST_CASE("an instance that no record has by its digest is read from where the list got it") {
+  OneImage image;
+  StoreFixture other("vfs");
+  const MadeLayer layer = make_layer(kBase, "", {{"c", "of the other store", '0', "", 0}});
+  const std::string config = R"({"architecture":"arm64","os":"linux"})";
+  const std::string manifest = make_manifest(config, {layer.tar});
+  other.add(layer);
+  other.add_image(kImage, {"localhost/other:1"}, kBase,
+                  {{"manifest", manifest}, {Digest::of(config).str(), config}});
+  const std::string place = "containers-storage:[vfs@" + other.root() + "+/run]localhost/";
+  const auto list_with = [&](const std::string& origin) {
+    const std::string list = R"({"schemaVersion":2,"mediaType":")" +
+                             std::string(media_type::kOciIndex) + R"(","manifests":[)" +
+                             test::descriptor_json(media_type::kOciManifest, manifest) + "]}";
+    image.store.add_image(std::string(64, 'f'), {"localhost/list:1"}, "",
+                          {{"manifest", list},
+                           {"instances.json", R"({"":"ffff",")" + Digest::of(manifest).str() +
+                                                  R"(":")" + origin + "\"}"}});
+    return open(image.store, "localhost/list:1");
+  };
+  const auto instance_of = [](ImageSource& source) {
+    const Index index = Index::parse(source.manifest(std::stop_token()).bytes);
+    return source.manifest(index.manifests().at(0), std::stop_token());
+  };
+  SUBCASE("another store") {
+    const auto source = list_with(place + "other:1");
+    const RawManifest instance = instance_of(*source);
+    CHECK(instance.bytes == manifest);
+    const Manifest parsed = Manifest::parse(instance.bytes, instance.media_type);
+    CHECK(read_all(source->layers(parsed).at(0)) == layer.tar);
+    CHECK(read_all(source->blob(parsed.config())) == config);
+  }
+  SUBCASE("an image that is not there any more") {
+    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                [&] { (void)instance_of(*list_with(place + "gone:1")); });
+  }
+  SUBCASE("a name that means another image by now") {
+    other.add_image(std::string(64, 'd'), {"localhost/moved:1"}, kBase,
+                    {{"manifest", make_manifest(kConfig, {layer.tar})}});
+    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                [&] { (void)instance_of(*list_with(place + "moved:1")); });
+  }
+  SUBCASE("no store") {
+    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                [&] { (void)instance_of(*list_with("docker://reg.example/other:1")); });
+  }
+}
+
 TEST_CASE("signatures in the store are told of, unless they may stay behind or are none") {
   struct Case {
     std::string key;
