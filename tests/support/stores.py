@@ -21,8 +21,10 @@ from .layouts import CREATED, EPOCH, OCI_CONFIG, OCI_LAYER_GZIP, Layout, digest_
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 
-# Images that cannot be read back exactly, by anybody; each with what the error says.
-UNREADABLE = {"pull-sparse:1": "cannot be made again"}
+# Images that cannot be pushed; each with what the error says. (A sparse member cannot be read back exactly by anybody.)
+UNREADABLE = {"pull-sparse:1": "cannot be made again", "pull-v2s1:1": "schema 1"}
+# All names of "docker:1", as the store has them.
+DOCKER_NAMES = ("localhost/docker:1", "localhost/docker:2", "example.com:5000/ns/docker:v1", "docker.io/library/docker:latest")
 
 
 class Store:
@@ -38,7 +40,12 @@ class Store:
         self.images = []
 
     def reference(self, name):
-        return f"containers-storage:[{self.driver}@{self.root}+{self.runroot}]localhost/{name}"
+        return f"{self.place}localhost/{name}"
+
+    @property
+    def place(self):
+        """What stands before a name of any form."""
+        return f"containers-storage:[{self.driver}@{self.root}+{self.runroot}]"
 
     def run(self, *command, check=True):
         done = subprocess.run([str(word) for word in command], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -51,8 +58,20 @@ class Store:
         """images.json."""
         return json.loads((self.root / f"{self.driver}-images/images.json").read_text())
 
+    def record(self, name):
+        return next(record for record in self.records() if f"localhost/{name}" in record.get("names", []))
+
     def layers(self):
         return json.loads((self.root / f"{self.driver}-layers/layers.json").read_text())
+
+    def diff_ids(self, name):
+        """Of the image's layers, base first, as the store hashed them."""
+        layers = {layer["id"]: layer for layer in self.layers()}
+        found, layer = [], layers[self.record(name)["layer"]]
+        while layer:
+            found.insert(0, layer["diff-digest"])
+            layer = layers.get(layer.get("parent"))
+        return found
 
     # ---- built here
 
@@ -77,6 +96,7 @@ class Store:
         self.commit("chain:2", "chain:1", {"c": os.urandom(40_000)})
         self.commit("chain:3", "chain:2", {"a": b"changed"}, remove=["b"])
         self.commit("docker:1", "chain:2", {"d": b"docker format"}, format="docker")
+        self.run("buildah", "tag", *DOCKER_NAMES)
         big = b"".join(f"line {n} of a file that is larger than one chunk\n".encode() for n in range(90_000))
         self.commit("big:1", "scratch", {"big/text": big, "big/random": os.urandom(2_500_000)})
         self.run("buildah", "manifest", "create", "localhost/list:1")
@@ -105,7 +125,8 @@ class Store:
     @staticmethod
     def image(layout, tars, compression, architecture):
         config = layout.json_blob({"created": CREATED, "architecture": architecture, "os": "linux", "config": {},
-                                   "rootfs": {"type": "layers", "diff_ids": [digest_of(each) for each in tars]}}, OCI_CONFIG)
+                                   "rootfs": {"type": "layers", "diff_ids": [digest_of(each) for each in tars]},
+                                   "history": [{"created": CREATED, "created_by": "tests"} for _ in tars]}, OCI_CONFIG)
         pack, media_type = {"gzip": (lambda data: gzip.compress(data, 6, mtime=0), OCI_LAYER_GZIP), "none": (lambda data: data, OCI_LAYER),
                             "zstd": (zstd, OCI_LAYER_ZSTD)}[compression]
         return layout.manifest(config, [layout.blob(pack(each), media_type) for each in tars])
@@ -121,6 +142,9 @@ class Store:
         self.pull_tars("pull-same:1", [same, simple_tar({}), same])
         self.pull_tars("pull-abslink:1", [linked_tar()])
         self.pull_tars("pull-sparse:1", [sparse_tar()])
+        # One record for both, because they share their config: its default manifest is the one that was pulled last.
+        self.pull("pull-v2s2:1", Layout(self.directory / "layouts/pull-whiteouts-1"), "v1", "--format", "v2s2")
+        self.pull("pull-v2s1:1", Layout(self.directory / "layouts/pull-plain-1"), "v1", "--format", "v2s1")
         layout = Layout(self.directory / "layouts/multi")
         children = [platform(self.image(layout, [simple_tar({"arch": name.encode()})], "gzip", name), name) for name in ("amd64", "arm64")]
         layout.add(layout.index(children), ref="v1")

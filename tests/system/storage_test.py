@@ -26,7 +26,7 @@ from support.case import Result, SystemTest  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.proxy import PausingProxy  # noqa: E402
 from support.registry import Registry  # noqa: E402
-from support.stores import UNREADABLE, Store  # noqa: E402
+from support.stores import DOCKER_NAMES, UNREADABLE, Store  # noqa: E402
 
 
 def uncompressed(data):
@@ -161,7 +161,7 @@ class StorageTests:
     # ---- what is pushed
 
     def test_every_image_comes_out_as_the_store_has_it(self):
-        """The uncompressed layers of every image hash to the config's diff IDs; the two deliberate failures fail as specified."""
+        """The uncompressed layers of every image hash to the config's diff IDs; the deliberate failures fail as specified."""
         for name in self.store.images:
             with self.subTest(name):
                 repository = name.split(":")[0]
@@ -172,27 +172,54 @@ class StorageTests:
                     continue
                 self.assert_success(result)
                 manifest = self.assert_layers_are_the_stores(repository, name.split(":")[1])
-                record = next(r for r in self.store.records() if f"localhost/{name}" in r.get("names", []))
-                self.assertIn(manifest["config"]["digest"], record["big-data-names"])
+                self.assertIn(manifest["config"]["digest"], self.store.record(name)["big-data-names"])
 
-    def test_pulls_back_into_a_fresh_store_and_unpacks(self):
-        """skopeo and buildah take it into a store, umoci unpacks it."""
-        self.assert_success(self.push("chain:3", "fresh:1"))
-        self.assert_success(self.push("pull-gnu:1", "fresh:2"))
+    def test_every_image_pulls_back_into_a_fresh_store_and_unpacks(self):
+        """skopeo takes every image into a store, whose layers are then those of ours; umoci unpacks them."""
         fresh = Store(self.temp / "fresh", self.driver)
-        for tag in ("1", "2"):
-            fresh.run("skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/fresh:{tag}",
-                      f"containers-storage:localhost/fresh:{tag}")
-        self.assertEqual(len(fresh.records()), 2)
-        container = fresh.run("buildah", "from", "--pull-never", "localhost/fresh:1")
+        for name in self.store.images:
+            if name in UNREADABLE:
+                continue
+            with self.subTest(name):
+                self.assert_success(self.push(name, f"fresh-{name}"))
+                pushed = f"docker://{self.registry.address}/fresh-{name}"
+                fresh.run("skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", pushed, f"containers-storage:localhost/{name}")
+                self.assertEqual(fresh.diff_ids(name), self.store.diff_ids(name))
+                self.unpack(pushed, name.replace(":", "-"))
+        self.assertEqual((self.temp / "chain-3/rootfs/a").read_bytes(), b"changed")
+        self.assertFalse((self.temp / "chain-3/rootfs/b").exists())
+
+    def unpack(self, image, name):
+        """With umoci, which knows OCI manifests and gzip: skopeo's oci: is always the one, and what tug makes of a store's layers the other."""
+        self.skopeo("copy", "-q", "--insecure-policy", "--src-tls-verify=false", image, f"oci:{self.temp}/unpack:{name}")
+        done = subprocess.run(["umoci", "unpack", "--image", f"{self.temp}/unpack:{name}", str(self.temp / name)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_pulled_image_runs(self):
+        """buildah makes a container of a pulled image: removed files are gone, changed ones changed."""
+        self.assert_success(self.push("chain:3", "runs:1"))
+        fresh = Store(self.temp / "fresh", self.driver)
+        fresh.run("skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/runs:1",
+                  "containers-storage:localhost/runs:1")
+        container = fresh.run("buildah", "from", "--pull-never", "localhost/runs:1")
         mount = pathlib.Path(fresh.run("buildah", "mount", container))
         self.assertEqual((mount / "a").read_bytes(), b"changed")
         self.assertFalse((mount / "b").exists())
         fresh.run("buildah", "rm", container)
-        self.skopeo("copy", "--insecure-policy", "--src-tls-verify=false", f"docker://{self.registry.address}/fresh:1", f"oci:{self.temp}/unpack:1")
-        subprocess.run(["umoci", "unpack", "--image", f"{self.temp}/unpack:1", str(self.temp / "bundle")], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-        self.assertEqual((self.temp / "bundle/rootfs/a").read_bytes(), b"changed")
+
+    def test_manifests_that_share_a_record(self):
+        """An OCI and a Docker manifest over one config are one record, whose default manifest is the last one pulled; each is found by its
+        digest."""
+        record = self.store.record("pull-whiteouts:1")
+        self.assertEqual(record, self.store.record("pull-v2s2:1"))
+        digests = {key.removeprefix("manifest-") for key in record["big-data-names"] if key.startswith("manifest-")}
+        self.assertEqual(len(digests), 2)
+        types = set()
+        for number, digest in enumerate(sorted(digests)):
+            self.assert_success(self.push(f"{self.store.place}localhost/pull-whiteouts@{digest}", f"sharing:{number}"))
+            types.add(self.assert_layers_are_the_stores("sharing", number)["mediaType"])
+        self.assertEqual(types, {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"})
 
     def test_compression_formats_and_levels(self):
         """gzip and zstd at several levels, accepted by gzip -t and zstd -t; the media type says what it is."""
@@ -395,8 +422,7 @@ class StorageTests:
 
     def test_references(self):
         """Names, ids, id prefixes, digests; what does not resolve is exit 2."""
-        record = next(r for r in self.store.records() if "localhost/chain:3" in r.get("names", []))
-        prefix = f"containers-storage:[{self.driver}@{self.store.root}+{self.store.runroot}]"
+        record, prefix = self.store.record("chain:3"), self.store.place
         for number, text in enumerate((record["id"], record["id"][:12], "@" + record["id"], "localhost/chain:3", f"localhost/chain:3@{record['id']}",
                                        f"localhost/chain@{record['big-data-digests']['manifest']}")):
             with self.subTest(text):
@@ -404,6 +430,14 @@ class StorageTests:
         for text in ("localhost/nothing:1", "chain:3", f"localhost/single@{record['id']}", "f" * 12):
             with self.subTest(text):
                 self.assert_failure(self.push(prefix + text, "named:no"), code=2, text="does not resolve to an image ID")
+
+    def test_every_name_of_an_image(self):
+        """One record with four names: local ones, one at another registry, and Docker Hub's in its short form."""
+        digests = set()
+        for number, name in enumerate((*DOCKER_NAMES, "docker", "docker.io/docker:latest")):
+            with self.subTest(name):
+                digests.add(self.assert_success(self.push(self.store.place + name, f"names:{number}", "--json")).json()["digest"])
+        self.assertEqual(len(digests), 1)
 
     def test_storage_conf_finds_the_store(self):
         """Without [..] the store comes from storage.conf, STORAGE_DRIVER."""
@@ -429,6 +463,17 @@ class StorageTests:
             stored = self.registry.stored_blob(child["digest"])
             self.assertEqual(len(stored), child["size"])
             self.assertEqual("sha256:" + hashlib.sha256(stored).hexdigest(), child["digest"])
+
+    def test_lists_by_digest(self):
+        """A list that buildah made, and one that was pulled with one of its images: the digest of the list means the list."""
+        made = self.store.record("list:1")["big-data-digests"]["manifest"]
+        result = self.assert_success(self.push(f"{self.store.place}localhost/list@{made}", "list-digest:1", "--all", "--json"))
+        self.assertEqual(len(result.json()["instances"]), 2)
+        layout = Layout(self.store.directory / "layouts/multi")
+        pulled = f"{self.store.place}localhost/pull-multi@{layout.descriptor('v1')['digest']}"
+        self.assert_success(self.push(pulled, "list-digest:2", "--override-arch", case.HOST_ARCHITECTURE))
+        self.assertEqual(self.assert_layers_are_the_stores("list-digest", "2")["schemaVersion"], 2)
+        self.assert_failure(self.push(pulled, "list-digest:3", "--all"), text=r"linux/\w+ sha256:[0-9a-f]{64} of .* is not in the store")
 
     def test_damaged_file(self):
         """A file of the layer that changed: the error names it, nothing is tagged."""
