@@ -1,14 +1,17 @@
 #include "transport/storage_layer.h"
 
+#include "base/fd.h"
 #include "support/error_of.h"
 #include "unit/transport/storage_fixture.h"
 
 #include <tug/error.h>
 
 #include <doctest/doctest.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -371,6 +374,43 @@ TEST_CASE("a stop ends the reading of a layer") {
   const auto fresh =
       std::make_shared<const StorageLayer>(paths, *snapshot.chain(made.id), stop.get_token());
   test::check_error(ErrorKind::interrupted, "", [&] { (void)fresh->open(0); });
+}
+
+// Waits until `path` is opened so many times.
+void wait_for_opens(int watcher, int times) {
+  std::array<char, 4096> events{};
+  for (int seen = 0; seen < times;) {
+    const ssize_t size = ::read(watcher, events.data(), events.size());
+    REQUIRE(size > 0);
+    seen += static_cast<int>(static_cast<std::size_t>(size) / sizeof(inotify_event));
+  }
+}
+
+TEST_CASE("a stop ends the search for the damaged file") {
+  StoreFixture store;
+  const MadeLayer made =
+      make_layer(id('1'), "", {{"large", std::string(32 << 20, 'l'), '0', "", 0}});
+  store.add(made, R"(,"diff-size":)" + std::to_string(made.tar.size()) + R"(,"diff-digest":")" +
+                      Digest::of("another tar").str() + "\"");
+  const StorePaths paths = paths_of(store);
+  const StoreSnapshot snapshot = StoreSnapshot::read(paths);
+  const UniqueFd watcher(::inotify_init1(IN_CLOEXEC));
+  REQUIRE(::inotify_add_watch(watcher.get(), (store.layer_directory(made.id) + "/large").c_str(),
+                              IN_OPEN) >= 0);
+  std::stop_source stop;
+  std::thread user([&] {
+    wait_for_opens(watcher.get(), 2);  // to read the layer, and to look for what is wrong with it
+    stop.request_stop();
+  });
+  const auto layer =
+      std::make_shared<const StorageLayer>(paths, *snapshot.chain(made.id), stop.get_token());
+  test::check_error(ErrorKind::interrupted, "", [&] {
+    const auto source = layer->open(0);
+    std::vector<std::byte> buffer(1 << 20);
+    while (source->read(buffer) > 0) {
+    }
+  });
+  user.join();
 }
 
 }  // namespace tug
