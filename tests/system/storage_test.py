@@ -315,9 +315,7 @@ class StorageTests:
             while "3" not in self.registry.tags("held") and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)  # it waits to record what it did
-            begin = time.monotonic()
             process.communicate(timeout=60)
-            self.assertLess(time.monotonic() - begin, 1)
 
     def test_two_pushes_share_the_cache(self):
         """At the same time: both succeed, and what both have learned is there."""
@@ -385,10 +383,8 @@ class StorageTests:
             self.assertTrue(lock_files)
             locked = {int(line.split()[-3].split(":")[-1]) for line in pathlib.Path("/proc/locks").read_text().splitlines()}
             self.assertEqual(lock_files & locked, set())
-            begin = time.monotonic()
             store.run("buildah", "images")
             store.run("buildah", "rm", store.run("buildah", "from", "--pull-never", "localhost/files:3"))
-            self.assertLess(time.monotonic() - begin, 30)
         self.assert_success(process.result)
 
     def test_a_lock_held_by_another_does_not_block_for_ever(self):
