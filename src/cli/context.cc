@@ -94,6 +94,11 @@ Context::Context(const Arguments& arguments, std::stop_token stop)
     : arguments_(arguments), stop_(std::move(stop)) {
   if (arguments.flag("debug"))
     log_ = Log([](std::string_view line) { log_line(Level::debug, line); });
+  if (arguments.flag("require-signed"))
+    throw Error(ErrorKind::denied, "--require-signed: this version of tug verifies no signature");
+  if (arguments.has("tls-details"))
+    throw Error(ErrorKind::usage, "--tls-details is not supported by this version of tug")
+        .set_hint("TLS 1.2 and later are used, with OpenSSL's defaults");
 }
 
 Context::~Context() = default;

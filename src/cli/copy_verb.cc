@@ -172,23 +172,34 @@ void check_digest_file(const std::string& path) {
               fmt::format("--digestfile: {} cannot be written: {}", path, errno_text(errno)));
 }
 
+// A special file (a FIFO, /dev/stdout), or one that cannot be replaced: a bind mount, a file of
+// ours in a directory that is not.
+void write_in_place(const std::string& path, const std::string& text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    throw Error(ErrorKind::local, fmt::format("writing {}: {}", path, errno_text(errno)));
+}
+
 void write_digest_file(const std::string& path, const Digest& digest) {
   struct stat status {};
-  const bool is_special = stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
-  if (!is_special) {
+  const bool exists = stat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) return write_in_place(path, digest.str());
+  try {
     write_file_atomically(path, digest.str(), 0644);
-    return;
-  }
-  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));  // a FIFO, /dev/stdout
-  const std::string& text = digest.str();
-  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw Error(ErrorKind::local, fmt::format("writing {}: {}", path, errno_text(errno)));
+  } catch (const Error&) {
+    if (!exists) throw;
+    write_in_place(path, digest.str());
   }
 }
 
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
   refuse_unsupported(arguments);
+  if (arguments.has("tls-verify")) {
+    log_line(Level::warning,
+             "'--tls-verify' is deprecated, instead use: "
+             "--src-tls-verify, --dest-tls-verify");
+  }
   context.policy().check(from);
   if (const auto path = arguments.value("digestfile")) check_digest_file(*path);
   CopyOptions options = copy_options(arguments, context);

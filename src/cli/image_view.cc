@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <utility>
 
 namespace tug::cli {
@@ -23,6 +24,16 @@ Json::Object members(const Json& from, std::initializer_list<const char*> names)
   return result;
 }
 
+// "Not found" is said of images: a registry that has the manifest and not its config is broken.
+std::unique_ptr<ByteSource> open_config(ImageSource& source, const Descriptor& config) {
+  try {
+    return source.blob(config).open(0);
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::not_found) error.set_kind(ErrorKind::integrity);
+    throw;
+  }
+}
+
 }  // namespace
 
 ImageView view_image(ImageSource& source, const Platform& platform, const std::stop_token& stop) {
@@ -33,7 +44,7 @@ ImageView view_image(ImageSource& source, const Platform& platform, const std::s
   for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
     const Descriptor* chosen = depth > 8 ? nullptr : std::get<Index>(document).choose(platform);
     if (chosen == nullptr) {
-      throw Error(ErrorKind::not_found,
+      throw Error(ErrorKind::usage,
                   fmt::format("no image for {} in the index {}", platform.str(), digest.str()))
           .set_hint(
               "choose one with --override-os, --override-arch, --override-variant, or see the "
@@ -51,7 +62,7 @@ std::string read_config(ImageSource& source, const Manifest& manifest) {
   if (config.size > kMaxConfigBytes)
     throw Error(ErrorKind::limit,
                 fmt::format("the config {} has {} bytes", config.digest.str(), config.size));
-  const auto opened = source.blob(config).open(0);
+  const auto opened = open_config(source, config);
   std::string bytes;
   std::array<std::byte, 16 * 1024> buffer{};
   while (const std::size_t size = opened->read(buffer)) {

@@ -15,7 +15,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <future>
+#include <optional>
 #include <utility>
 
 namespace tug::cli {
@@ -82,18 +84,39 @@ struct TagList {
   std::string warning;  // why there are none; said only when the image itself can be shown
 };
 
-// The tags, asked for while the manifest is on its way (user-asks 41). A registry that does not
-// tell them is no reason to fail.
+// The tags, asked for while the manifest is on its way (user-asks 41). That somebody may not list
+// them, or that the registry cannot, is no reason to fail (cli-surface.md A.4).
 TagList list_tags(Context& context, const RegistryReference& repository,
-                  const RegistryAccess& access) {
+                  const RegistryAccess& access, const std::stop_token& stop) {
   try {
     registry::Host& host = context.transports().hosts.get(repository, access);
-    return {registry::Repository(host, repository, false).list_tags(context.stop()), ""};
+    return {registry::Repository(host, repository, false).list_tags(stop), ""};
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted) throw;
+    const bool is_harmless = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::auth ||
+                             error.kind() == ErrorKind::not_found;
+    if (!is_harmless) throw;
     return {{}, fmt::format("the tags are not listed: {}", error.what())};
   }
 }
+
+// A list of tags that is under way. Whoever does not need it any more does not wait for it.
+class TagListing {
+ public:
+  TagListing(Context& context, const RegistryReference& repository, const RegistryAccess& access)
+      : pass_on_(context.stop(), [this] { stop_.request_stop(); }),
+        tags_(std::async(std::launch::async, [this, &context, repository, access] {
+          return list_tags(context, repository, access, stop_.get_token());
+        })) {}
+  TagListing(const TagListing&) = delete;
+  TagListing& operator=(const TagListing&) = delete;
+  ~TagListing() { stop_.request_stop(); }
+  TagList get() { return tags_.get(); }
+
+ private:
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> pass_on_;
+  std::future<TagList> tags_;
+};
 
 int inspect(Context& context, const Arguments& arguments, const ImageReference& reference) {
   const TransportOptions options = transport_options(arguments, "");
@@ -105,11 +128,9 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
     return EXIT_SUCCESS;
   }
   const auto repository = source->repository();
-  std::future<TagList> tags;
-  if (repository && !config_only && !arguments.flag("no-tags")) {
-    tags = std::async(std::launch::async,
-                      [&] { return list_tags(context, *repository, options.access); });
-  }
+  std::optional<TagListing> tags;
+  if (repository && !config_only && !arguments.flag("no-tags"))
+    tags.emplace(context, *repository, options.access);
   const ImageView image = view_image(*source, context.platform(), context.stop());
   if (!image.manifest.is_image() && !raw) {
     throw Error(ErrorKind::usage,
@@ -124,7 +145,7 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
   }
   const Json config = with_context("config " + image.manifest.config().digest.str(),
                                    [&] { return Json::parse(config_bytes); });
-  const TagList listed = tags.valid() ? tags.get() : TagList{};
+  const TagList listed = tags ? tags->get() : TagList{};
   if (!listed.warning.empty()) log_line(Level::warning, listed.warning);
   const Json result =
       config_only ? oci_config(config) : inspect_json(repository, image, config, listed.tags);

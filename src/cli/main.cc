@@ -32,21 +32,42 @@ int exit_code(const Program& program, const Error& error, const StopOnSignal& si
   return error.kind() == ErrorKind::not_found ? program.not_found_status : program.failure_status;
 }
 
-bool takes_next_word(const std::string& word) {
-  for (const OptionGroup& group : global_options()) {
-    for (const Option& option : group.options) {
-      if (word == "--" + option.name)
-        return option.kind == Option::Kind::value || option.kind == Option::Kind::list;
+// The option that a word gives by its long name, with or without a value; nullptr: none of any
+// verb.
+const Option* option_of(const Program& program, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  const auto find = [&](const std::vector<OptionGroup>& groups) -> const Option* {
+    for (const OptionGroup& group : groups) {
+      for (const Option& option : group.options) {
+        if (name == "--" + option.name) return &option;
+      }
     }
+    return nullptr;
+  };
+  if (const Option* option = find(global_options())) return option;
+  for (const Verb& verb : program.verbs) {
+    if (const Option* option = find(verb.groups)) return option;
   }
-  return false;
+  return nullptr;
 }
 
-// The position of the verb: the first word that is neither a flag nor a flag's value.
-std::size_t find_verb(const std::vector<std::string>& words) {
+// The position of the verb: the first word that is neither a flag nor a flag's value. What follows
+// a flag that nobody knows may be a password: then the flag is what is wrong, and all that is
+// shown.
+std::size_t find_verb(const Program& program, const std::vector<std::string>& words) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i].size() < 2 || words[i].front() != '-') return i;
-    if (takes_next_word(words[i])) ++i;
+    if (!words[i].starts_with("--")) continue;
+    const Option* option = option_of(program, words[i]);
+    if (option == nullptr) {
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("unknown flag: {}", printable(words[i].substr(0, words[i].find('=')), 60)))
+          .set_hint(fmt::format("\"{} --help\" lists the flags of every verb", program.name));
+    }
+    const bool takes_next_word =
+        option->kind == Option::Kind::value || option->kind == Option::Kind::list;
+    if (takes_next_word && words[i].find('=') == std::string::npos) ++i;
   }
   return words.size();
 }
@@ -108,7 +129,7 @@ int run_verb(const Program& program, const Verb& verb, const std::vector<std::st
 }
 
 int run(const Program& program, const std::vector<std::string>& words, StopOnSignal& signals) {
-  const std::size_t position = find_verb(words);
+  const std::size_t position = find_verb(program, words);
   if (position == words.size()) return run_without_verb(program, words);
   if (words[position] == "help") {
     write_stdout(position + 1 < words.size()

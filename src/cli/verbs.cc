@@ -24,7 +24,10 @@ const std::vector<OptionGroup>& global_options() {
         {"registries-conf", '\0', Kind::value, "FILE",
          "registries.conf to use in place of the default ones"},
         {"registries.d", '\0', Kind::value, "DIR", "",
-         true},                                          // signature storage: nothing reads it yet
+         true},  // signature storage: nothing reads it yet
+        // Context refuses these two.
+        {"require-signed", '\0', Kind::flag, "", "", true},
+        {"tls-details", '\0', Kind::value, "FILE", "", true},
         {"tmpdir", '\0', Kind::value, "DIR", "", true},  // tug needs no temporary files
         {"user-agent-prefix", '\0', Kind::value, "TEXT", "Put TEXT in front of the User-Agent"},
         {"help", 'h', Kind::flag, "", "Show help"},

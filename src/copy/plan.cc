@@ -72,7 +72,7 @@ class Planner {
       const Index& index = std::get<Index>(document);
       const Descriptor* chosen = index.choose(options_.platform);
       if (chosen == nullptr) {
-        throw Error(ErrorKind::not_found,
+        throw Error(ErrorKind::usage,
                     fmt::format("no image for {} in the index {} (it has: {})",
                                 options_.platform.str(), index.digest().str(), platforms_of(index)))
             .set_hint(
@@ -157,7 +157,7 @@ class Planner {
                                        return child.platform && matches(*child.platform, wanted);
                                      });
       if (!found) {
-        throw Error(ErrorKind::not_found,
+        throw Error(ErrorKind::usage,
                     fmt::format("no image for {} in the index {} (it has: {})", wanted.str(),
                                 index.digest().str(), platforms_of(index)));
       }

@@ -59,10 +59,10 @@ struct CopyPlan {
   [[nodiscard]] bool has_unmade_blobs() const;
 };
 
-// Reads the manifests that `options` selects and plans their copy. Throws Error(not_found) when an
-// index has no instance for the platform (listing those it has), Error(usage) for a manifest of
-// another format than options.format, Error(integrity) for indexes nested too deeply (8) or too
-// many manifests (4096).
+// Reads the manifests that `options` selects and plans their copy. Throws Error(usage) when an
+// index has no instance for the platform (listing those it has) and for a manifest of another
+// format than options.format, Error(integrity) for indexes nested too deeply (8) or too many
+// manifests (4096).
 CopyPlan make_plan(ImageSource& source, const CopyOptions& options, const std::stop_token& stop);
 
 }  // namespace tug

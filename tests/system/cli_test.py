@@ -70,6 +70,21 @@ class Usage(SystemTest):
                           "--dest-daemon-host=x", HELLO, "docker://127.0.0.1:1/x", "--retry-times=0")
         self.assert_failure(result, text="127.0.0.1:1")
 
+    @tug_only
+    def test_flags_of_a_verb_before_it(self):
+        """They work; and a password that follows a flag, known or not, is never taken for the verb and shown."""
+        self.assert_failure(self.tug("--dest-creds", "alice:hunter2", "copy", "oci:/nowhere", "docker://127.0.0.1:1/x"), text="/nowhere")
+        for flag in ("--dest-credz", "--dest-password"):
+            result = self.tug(flag, "hunter2", "frobnicate")
+            self.assertEqual(result.code, 1)
+            self.assertNotIn("hunter2", result.out + result.err)
+
+    @tug_only
+    def test_flags_that_are_refused_by_name(self):
+        """Those that would make a copy safer must not be ignored."""
+        for flags in (["--require-signed"], ["--tls-details", "x"]):
+            self.assert_failure(self.tug(*flags, "copy", HELLO, "docker://127.0.0.1:1/x"), text=flags[0])
+
     def test_missing_value(self):
         """An option without its value."""
         self.assert_failure(self.tug("copy", HELLO, "docker://127.0.0.1:1/x", "--digestfile"), text="digestfile")

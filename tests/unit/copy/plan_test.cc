@@ -77,7 +77,7 @@ TEST_CASE("an index gives the instance of the platform, all of them, some, or no
       make_plan(source, options, {});
       FAIL("no error");
     } catch (const Error& error) {
-      CHECK(error.kind() == ErrorKind::not_found);
+      CHECK(error.kind() == ErrorKind::usage);
       CHECK(std::string(error.what()).find("linux/amd64, linux/arm64") != std::string::npos);
     }
   }
