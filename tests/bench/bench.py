@@ -3,7 +3,7 @@
 
     tests/bench/bench.py [--tug PATH] [--runs N] [--work DIR] [SCENARIO ...]
 
-Scenarios (all of them by default): layout, unchanged, start, huge, store, store-1, store-zstd, store-warm.
+Scenarios (all of them by default): layout, unchanged, start, huge, store, store-1, store-zstd, store-warm, store-huge.
 Every run of a cold scenario pushes to a fresh registry (Debian's docker-registry, on loopback, storage in --work). Wall is the whole
 process; CPU is user + system of the client alone; RSS its peak. Nothing here is asserted: the tests are elsewhere.
 """
@@ -211,6 +211,27 @@ class Bench:
         shutil.rmtree(self.work / "registry")
         self.add_rows("store, unchanged", results)
 
+    def store_huge(self):
+        """One layer of 5 GB beside the others: memory does not grow with it."""
+        if not (self.work / "store").exists():
+            self.store_image()
+        script = f"""set -e
+          mkdir {self.work}/big; for i in 1 2 3 4 5 6 7 8 9 10; do cat /usr/bin/* /usr/lib/x86_64-linux-gnu/*.so* 2>/dev/null; done | head -c {HUGE_BYTES} >{self.work}/big/file
+          c=$(buildah from localhost/bench:1); buildah add -q $c {self.work}/big /big >/dev/null; rm -r {self.work}/big
+          buildah commit -q --rm $c localhost/huge:1 >/dev/null"""
+        subprocess.run(["sh", "-c", script], env={**self.environment, "BUILDAH_ISOLATION": "chroot"}, check=True, stderr=subprocess.DEVNULL)
+        runs, self.runs = self.runs, 1
+        for format in ("gzip", "zstd"):
+            self.in_turn(f"store with a layer of 5 GB, {format}", {
+                "tug": lambda a, f=format: self.tug_copy("containers-storage:localhost/huge:1", f"docker://{a}/bench:1", "--dest-compress-format", f)})
+        self.runs = runs
+
+    def release_mounts(self):
+        """buildah leaves a mount in its store."""
+        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+            if line.split()[1].startswith(str(self.work) + "/"):
+                subprocess.run(["umount", line.split()[1]], check=False)
+
     def table(self):
         head = ("work", "program", "wall ms", "", "CPU ms", "", "peak RSS MB", "stored MB", "")
         print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
@@ -225,12 +246,12 @@ def stored_layer_bytes(registry):
 
 
 def main():
-    scenarios = ["start", "layout", "unchanged", "huge", "store", "store-1", "store-zstd", "store-warm"]
+    scenarios = ["start", "layout", "unchanged", "huge", "store", "store-1", "store-zstd", "store-warm", "store-huge"]
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tug", default=str(root / "build/release/tug"))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--work", default=None, help="a directory with room for 15 GB; default: a temporary one")
+    parser.add_argument("--work", default=None, help="a directory with room for 30 GB; default: a temporary one")
     parser.add_argument("scenario", nargs="*", choices=[*scenarios, []], default=[])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tug-bench-", dir=arguments.work) as directory:
@@ -240,6 +261,7 @@ def main():
                 getattr(bench, scenario.replace("-", "_"))()
         finally:
             bench.table()
+            bench.release_mounts()
 
 
 if __name__ == "__main__":
