@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 namespace tug::cli {
 namespace {
@@ -44,6 +46,13 @@ step::RunRequest run_request(const Arguments& arguments) {
   return request;
 }
 
+// They are read when the network is set up, where all that fails is fatal to the step; a wrong
+// flag is not.
+void check_retry_flags(const Arguments& arguments) {
+  static_cast<void>(arguments.integer("retry-times", 0, std::numeric_limits<std::int64_t>::max()));
+  static_cast<void>(arguments.duration("retry-delay"));
+}
+
 bool stdout_is_data(const step::RunRequest& request) {
   return request.dry_run || request.artifacts_file == "-" || request.env_file == "-" ||
          request.handover_file == "-";
@@ -57,6 +66,7 @@ int finish(const step::RunRequest& request, step::StepStatus status, std::string
 
 int run(Context& context, const Arguments& arguments) {
   const step::RunRequest request = run_request(arguments);
+  check_retry_flags(arguments);
   const auto print = stdout_is_data(request) ? write_stderr_line : write_stdout_line;
   CopyOptions copy_options;
   copy_options.platform = context.platform();
@@ -73,6 +83,9 @@ int run(Context& context, const Arguments& arguments) {
     return finish(request, outcome.status, outcome.reason);
   } catch (const step::StepError& error) {
     return finish(request, error.status(), error.what());
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return finish(request, step::StepStatus::fatal, error.what());
   }
 }
 

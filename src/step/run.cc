@@ -27,12 +27,14 @@ constexpr const char* kDefaultConfig = "psr.yaml";
 // The progress of the copy, below the sub-step's settings.
 class IndentedProgress : public Progress {
  public:
-  explicit IndentedProgress(const RunEnvironment& environment) : environment_(environment) {}
-  void line(std::string_view text) override { environment_.print("  " + std::string(text)); }
-  void note(std::string_view text) override { environment_.warn(text); }
+  IndentedProgress(const RunEnvironment& environment, const SecretMask& mask)
+      : environment_(environment), mask_(mask) {}
+  void line(std::string_view text) override { environment_.print("  " + mask_.mask(text)); }
+  void note(std::string_view text) override { environment_.warn(mask_.mask(text)); }
 
  private:
   const RunEnvironment& environment_;
+  const SecretMask& mask_;
 };
 
 Config load_config(const RunRequest& request) {
@@ -92,7 +94,7 @@ class Run {
       throw;
     }
     record(result);
-    print_result(result);
+    print_result(result, outcome.reason);
     return outcome;
   }
 
@@ -148,7 +150,7 @@ class Run {
         if (error.kind() == ErrorKind::interrupted) throw;
         throw StepError(StepStatus::fatal, login_failed_message(login, error.what()));
       }
-      environment_.print(mask("  Login Succeeded! (" + login.registry + ")"));
+      environment_.print("  Login Succeeded! (" + shown(login.registry) + ")");
     }
   }
 
@@ -171,7 +173,7 @@ class Run {
                                       environment_.transports, stop_);
       const auto destination = open_destination(to, options(settings, settings.dest_tls_verify),
                                                 environment_.transports, stop_);
-      IndentedProgress progress(environment_);
+      IndentedProgress progress(environment_, decryptors_.mask());
       return execute_copy(*source, *destination, environment_.copy_options, environment_.copies,
                           progress, stop_)
           .manifest.digest;
@@ -193,15 +195,15 @@ class Run {
   // --- what is told
 
   void print_heading(const ResultKey& key) const {
-    if (!request_.dry_run) environment_.print(mask("Step " + key.str()));
+    if (!request_.dry_run) environment_.print("Step " + shown(key.str()));
   }
 
-  void print_result(const StepResult& result) const {
+  // `reason`: why it failed, also where upstream records an empty message (4.1).
+  void print_result(const StepResult& result, std::string_view reason) const {
     if (request_.dry_run) return;
-    environment_.print(result.success ? "  success"
-                                      : "  failed: " + printable(result.message, 2000));
+    environment_.print(result.success ? "  success" : "  failed: " + shown(reason));
     for (const Artifact& artifact : result.artifacts)
-      environment_.print(mask(fmt::format("  {} = {}", artifact.name, artifact.value.str())));
+      environment_.print("  " + shown(artifact.name) + " = " + shown(artifact.value.str()));
   }
 
   void record(const StepResult& result) {
@@ -248,6 +250,11 @@ class Run {
 
   [[nodiscard]] std::string mask(std::string_view text) const {
     return decryptors_.mask().mask(text);
+  }
+  // What others wrote, as a part of a line.
+  [[nodiscard]] std::string shown(std::string_view text) const {
+    constexpr std::size_t kLongest = 2000;
+    return printable(mask(text), kLongest);
   }
 
   const RunRequest& request_;
