@@ -1,4 +1,6 @@
-"""A TCP proxy in front of a registry that stops once, in the middle of an upload, and lets the test do something.
+"""Proxies in front of a registry, for what no real registry does when one wants it.
+
+A TCP proxy that stops once, in the middle of an upload, and lets the test do something:
 
     with PausingProxy(registry.address, after_bytes=1 << 20, action=truncate_the_file) as proxy:
         tug copy ... docker://{proxy.address}/...
@@ -6,8 +8,14 @@
 `trigger` is looked for in what the client sends on one connection; once `after_bytes` more have passed, `action` runs (once, while
 nothing is forwarded on that connection) and the stream goes on. `proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so
 the whole push stays on the proxy.
+
+An HTTP proxy whose answers say something else than the registry's:
+
+    with AlteringProxy(registry.address, alter=lambda method, path, headers: {**headers, "Docker-Content-Digest": other}) as proxy: ...
 """
 
+import http.client
+import http.server
 import socket
 import threading
 
@@ -118,3 +126,65 @@ def _close(each):
     except OSError:
         pass
     each.close()
+
+
+class AlteringProxy:
+    """`alter`: (method, path, {header of the answer: value}) → the headers to send on."""
+
+    def __init__(self, target, *, alter):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _forward(self):
+                upstream = http.client.HTTPConnection(target, timeout=30)
+                upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    if name.lower() not in ("transfer-encoding", "content-length", "connection", "expect"):
+                        upstream.putheader(name, value)
+                body = self._body()
+                upstream.putheader("Content-Length", str(len(body)))
+                upstream.endheaders(body)
+                answer = upstream.getresponse()
+                content = answer.read()
+                headers = {name: value for name, value in answer.getheaders()
+                           if name.lower() not in ("transfer-encoding", "content-length", "connection")}
+                if self.command == "HEAD" and answer.getheader("Content-Length"):
+                    length = answer.getheader("Content-Length")
+                else:
+                    length = str(len(content))
+                self.send_response_only(answer.status)
+                for name, value in alter(self.command, self.path, headers).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", length)
+                self.end_headers()
+                self.wfile.write(content)
+                upstream.close()
+
+            def _body(self):
+                if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
+
+            do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = _forward
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = "127.0.0.1:%d" % self._server.server_address[1]
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 
 import yaml  # Debian's python3-yaml: whatever tug writes is read by somebody else
 
@@ -29,7 +30,7 @@ from support import case  # noqa: E402
 from support.case import FIXTURES, SystemTest, fixture  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.pki import Pki  # noqa: E402
-from support.proxy import PausingProxy  # noqa: E402
+from support.proxy import AlteringProxy, PausingProxy  # noqa: E402
 from support.registry import Registry  # noqa: E402
 from support.stores import Store  # noqa: E402
 
@@ -517,11 +518,697 @@ class EffectiveValues(StepTest):
     def test_usage(self):
         """2, and one line that says it."""
         for arguments, text in ((["-r", "x", "-s", STEP], "-r"), ([], "--step"), (["-s", STEP, "-c"], "config"), (["-s", STEP, "stray"], "argument"),
-                                (["-s", STEP, "--artifacts", "-", "--env-file", "-"], "standard output")):
+                                (["-s", STEP, "--artifacts", "-", "--env-file", "-"], "standard output"),
+                                (["-s", STEP, "--retry-times", "x"], "--retry-times"), (["-s", STEP, "--retry-delay=soon"], "--retry-delay"),
+                                (["-s", STEP, "--dry-run=maybe"], "dry-run"), (["-s", STEP, "--nonsense"], "--nonsense")):
             with self.subTest(arguments=arguments):
                 result = self.tug("step", *arguments, cwd=self.work)
                 self.assert_failure(result, code=2, text=text)
         self.assertEqual(snapshot(self.work), {})
+
+
+# ---- 5 and 6: the run -----------------------------------------------------------------------------------------------------------
+
+IMAGE = "localhost/o/app:1"  # in containers-storage
+
+
+class LiveTest(StepTest):
+    """One registry with users and TLS of a private CA, and one store with an image, for all tests of a class."""
+
+    tls = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="tug-test-step-"))
+        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
+        cls.pki = Pki(cls.directory / "pki")
+        cls.registry = cls.enterClassContext(Registry(cls.directory / "registry", htpasswd={USER: PASSWORD, "bob": "0123"},
+                                                      certificate=cls.pki.issue("registry") if cls.tls else None))
+        cls.address = cls.registry.address
+        cls.store = Store(cls.directory / "store", "vfs")
+        cls.store.commit("o/app:1", "scratch", {"bin/app": b"#!/bin/sh\n" + os.urandom(20_000)})
+
+    def setUp(self):
+        super().setUp()
+        self.environment["CONTAINERS_STORAGE_CONF"] = str(self.store.conf)
+        if self.tls:
+            self.environment["SSL_CERT_FILE"] = str(self.pki.ca)
+        # Each test pushes to a repository of its own.
+        self.repository = "o/" + self.id().rpartition(".")[2].replace("_", "-")
+
+    def settings(self, **settings):
+        """What a push from the store needs, as lines of YAML; None leaves one out. "_" stands for "-" in a name."""
+        values = {"container-image-pull-address": IMAGE, "container-image-push-registry": self.address,
+                  "container-image-push-repository": self.repository, "container-image-push-tag": "v1",
+                  "container-registries": {self.address: {"username": USER, "password": PASSWORD}}}
+        if not self.tls:
+            values["dest-tls-verify"] = "false"
+        values.update({name.replace("_", "-"): value for name, value in settings.items()})
+        return "".join(f"{json.dumps(name)}: {json.dumps(value)}\n" for name, value in values.items() if value is not None)
+
+    def configure(self, *, top="", entry="", **settings):
+        return self.write(config_file(self.settings(**settings), top=top, entry=entry))
+
+    def tags(self, repository=None):
+        return self.registry.tags(repository or self.repository)
+
+    def get(self, path):
+        return self.registry.get(path, authorization=f"Basic {basic()}")
+
+    def assert_pushed(self, artifacts, tag="v1", repository=None, registry=None):
+        """The eight artifacts agree with each other, with the registry, and with what Debian's skopeo reads."""
+        repository, registry = repository or self.repository, registry or self.address
+        digest = artifacts["container-image-push-digest"]
+        self.assertEqual({name: artifacts[name] for name in DESCRIPTIONS}, {
+            "container-image-push-registry": registry, "container-image-push-repository": repository, "container-image-push-tag": tag,
+            "container-image-address-by-tag": f"{registry}/{repository}:{tag}", "container-image-short-address-by-tag": f"{repository}:{tag}",
+            "container-image-push-digest": digest, "container-image-address-by-digest": f"{registry}/{repository}@{digest}",
+            "container-image-short-address-by-digest": f"{repository}@{digest}"})
+        status, headers, body = self.get(f"/v2/{repository}/manifests/{tag}")
+        self.assertEqual((status, headers["Docker-Content-Digest"], digest_of(body)), (200, digest, digest))
+        flags = [f"--creds={USER}:{PASSWORD}"] + ([] if self.tls else ["--tls-verify=false"])
+        raw = self.skopeo("inspect", "--raw", *flags, f"docker://{self.address}/{repository}:{tag}").out
+        self.assertEqual("sha256:" + hashlib.sha256(raw.encode()).hexdigest(), digest)
+
+    def assert_not_pushed(self, repository=None):
+        self.assertEqual(self.tags(repository), {})
+
+    def assert_failed_result(self, result, message, keys=()):
+        """What is recorded of a failed sub-step; `message` is a pattern for all of it."""
+        self.assertEqual(set(result), {"artifacts", "evidence", "message", "sub-step-implementer-name", "success"})
+        self.assertIs(result["success"], False)
+        self.assertRegex(result["message"], f"(?s)\\A{message}\\Z")
+        self.assertEqual([artifact["name"] for artifact in result["artifacts"]], list(keys))
+
+    def copy_failed(self, source=IMAGE, tag="v1"):
+        """6.2's message, two spaces before "to"."""
+        return re.escape(f"Error pushing container image ({source})  to tag ({self.address}/{self.repository}:{tag}) using skopeo: ")
+
+
+class Run(LiveTest):
+    """From the local store to a registry with users and TLS."""
+
+    def test_artifacts(self):
+        """All of 6.1 and 6.3: the eight artifacts, the files' structure, the auth file, and what is said."""
+        self.configure()
+        result = self.assert_status(self.step(), 0)
+        self.assertEqual(result.err, "")
+        recorded = self.result()
+        self.assert_pushed(self.artifacts(recorded))
+        values = self.artifacts(recorded)
+        self.assertEqual(self.results(), {STEP: {"Skopeo": {
+            "sub-step-implementer-name": "Skopeo", "success": True, "message": "", "evidence": [],
+            "artifacts": [{"name": name, "value": values[name], "description": text} for name, text in DESCRIPTIONS.items()]}}})
+        self.assertEqual([artifact["name"] for artifact in recorded["artifacts"]], KEYS_BEFORE_PUSH + KEYS_AFTER_PUSH)
+        # As upstream writes it: keys sorted, block style, indent 4.
+        text = self.results_file.read_text()
+        self.assertEqual(text.splitlines()[:7], [
+            "step-runner-results:", f"    {STEP}:", "        Skopeo:", "            artifacts:",
+            "            -   description: Container image registry container image was pushed to.",
+            "                name: container-image-push-registry", f"                value: {self.address}"])
+        self.assertTrue(text.endswith("            evidence: []\n            message: ''\n            sub-step-implementer-name: Skopeo\n"
+                                      "            success: true\n"), text)
+        auth = self.work / WORKING / STEP / "container-auth.json"
+        self.assertEqual(auth.read_text(), '{\n\t"auths": {\n\t\t"%s": {\n\t\t\t"auth": "%s"\n\t\t}\n\t}\n}' % (self.address, basic()))
+        self.assertEqual(stat.S_IMODE(auth.stat().st_mode), 0o600)
+        self.assertEqual(sorted(path.name for path in (self.work / WORKING).iterdir()), [
+            STEP, "step-runner-results.json", "step-runner-results.pkl.lock", "step-runner-results.yml"])
+        for text in (IMAGE, f"docker://{self.address}/{self.repository}:v1", values["container-image-push-digest"], "Login Succeeded!", "success"):
+            self.assertIn(text, result.out)
+
+    def results_document(self):
+        return yaml.safe_load(self.results_file.read_text())
+
+    def test_the_file_is_what_python_writes(self):
+        """Byte for byte PyYAML's output of the same document, long messages and odd values included."""
+        self.configure(container_image_pull_address="localhost/no such: image", container_image_push_tag=1.25, additional_artifacts=[
+            {"name": "text", "value": "a: 'b' #c\nd\n"}, {"name": "yes", "value": "yes"}, {"name": "1", "value": "0x1F"}, {"name": "n", "value": 7},
+            {"name": "umlaut", "value": "wörter " * 20}, {"name": "tree", "value": {"b": [1, None, True, []], "a": {}}}])
+        self.assert_status(self.step(), 200)
+        self.assertEqual(self.results_file.read_text(), yaml.dump(self.results_document(), indent=4, default_flow_style=False))
+
+    def test_two_sub_steps(self):
+        """In order; the second finds what the first has recorded."""
+        self.write(config_file(self.settings(), entry="name: first") +
+                   f"  - {{implementer: Skopeo, name: second, config: {{container-image-pull-address: '{IMAGE}', container-image-push-tag: v2}}}}\n")
+        result = self.assert_status(self.step("--artifacts=-"), 0)
+        self.assertEqual(list(self.results()[STEP]), ["first", "second"])
+        self.assertEqual(json.loads(result.out), self.artifacts(self.result("second")))
+        for name, tag in (("first", "v1"), ("second", "v2")):
+            recorded = self.result(name)
+            self.assertEqual(recorded["sub-step-implementer-name"], "Skopeo")
+            self.assert_pushed(self.artifacts(recorded), tag)
+
+    def two_with_a_failing_first(self, entry):
+        self.write(config_file(self.settings(container_image_pull_address="localhost/missing:1"), entry="name: first\n" + entry) +
+                   f"  - {{implementer: Skopeo, name: second, config: {{container-image-pull-address: '{IMAGE}'}}}}\n")
+        return self.assert_status(self.step("--artifacts", "artifacts.json"), 200)
+
+    def test_a_failed_sub_step_ends_the_step(self):
+        """The second one is not run."""
+        self.two_with_a_failing_first("")
+        self.assertEqual(list(self.results()[STEP]), ["first"])
+        self.assert_not_pushed()
+
+    def test_continue_sub_steps_on_failure(self):
+        """The second one runs, inherits what the failed one recorded (3.3), and the step has failed all the same."""
+        self.two_with_a_failing_first("continue-sub-steps-on-failure: 'yes'")
+        self.assert_failed_result(self.result("first"), self.copy_failed("localhost/missing:1") + ".+", KEYS_BEFORE_PUSH)
+        self.assertIs(self.result("second")["success"], True)
+        self.assert_pushed(self.artifacts(self.result("second")))
+        self.assertFalse((self.work / "artifacts.json").exists())
+
+    def test_failed_copy(self):
+        """200, five artifacts, the message of 6.2; additional artifacts are recorded too."""
+        self.configure(container_image_pull_address="localhost/missing:1", additional_artifacts=["/tmp/log.txt"])
+        result = self.assert_status(self.step("--artifacts=a.json", "--env-file=a.env", "--handover=a.yml"), 200)
+        self.assert_failed_result(self.result(), self.copy_failed("localhost/missing:1") + ".*localhost/missing:1.+", [*KEYS_BEFORE_PUSH, "log.txt"])
+        self.assertEqual({each["name"]: each["description"] for each in self.result()["artifacts"] if each["name"] != "log.txt"},
+                         {name: DESCRIPTIONS[name] for name in KEYS_BEFORE_PUSH})
+        self.assertIn("Error pushing container image (localhost/missing:1)  to tag", result.out)
+        self.assertEqual(list(self.work.glob("a.*")), [])
+        self.assert_not_pushed()
+
+    def test_copies_that_cannot_start(self):
+        """References and flags that skopeo would refuse, a destination that cannot be written, a policy that says no: failed copies."""
+        policy = self.home / ".config/containers/policy.json"
+        for title, settings in (("slash", {"container_image_push_registry": self.address + "/"}), ("tag", {"container_image_push_tag": "a b"}),
+                                ("flag", {"dest_tls_verify": 2}), ("transport", {"container_image_push_registry_type": "tarball:"}),
+                                ("policy", {})):
+            with self.subTest(title):
+                if title == "policy":
+                    policy.parent.mkdir(parents=True)
+                    policy.write_text('{"default": [{"type": "reject"}]}')
+                self.configure(**settings)
+                self.assert_status(self.step(), 200)
+                self.assert_failed_result(self.result(), "Error pushing container image .+ using skopeo: .+", KEYS_BEFORE_PUSH)
+                self.assert_not_pushed()
+
+    def test_wrong_password(self):
+        """44; upstream's words; nothing but /v2/ is asked, no other registry is tried, no auth file is made. The failure is recorded."""
+        before = len(self.registry.requests())
+        self.configure(container_registries=[{"uri": self.address, "username": USER, "password": WRONG},
+                                             {"uri": "never.invalid", "username": USER, "password": PASSWORD}])
+        result = self.assert_status(self.step(), 44)
+        message = re.escape(f"Failed to login to container registry ({self.address}) with username ({USER}): ") + ".*invalid username/password.*"
+        self.assertRegex(result.err, message)
+        self.assert_failed_result(self.result(), message)
+        self.assertEqual({request.path for request in self.registry.requests()[before:]}, {"/v2/"})
+        self.assertFalse((self.work / WORKING / STEP / "container-auth.json").exists())
+        self.assert_not_pushed()
+
+    def test_nobody_there(self):
+        """A registry that cannot be reached is a failed login."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = "127.0.0.1:%d" % listener.getsockname()[1]
+        self.configure(container_registries={address: {"username": USER, "password": PASSWORD}})
+        self.assert_status(self.step(), 44, re.escape(f"Failed to login to container registry ({address}) with username ({USER}): "))
+        self.assert_not_pushed()
+
+    def test_missing_settings(self):
+        """200, the exact message, no artifacts, nothing asked."""
+        before = len(self.registry.requests())
+        self.configure(container_image_push_registry=None, container_image_push_repository=None)
+        self.assert_status(self.step(), 200)
+        self.assert_failed_result(self.result(), re.escape(
+            "Missing required step configuration or previous step result artifact keys: [['container-image-push-registry', 'destination-url'], "
+            "['container-image-push-repository', 'container-image-repository']]"))
+        self.assertEqual(len(self.registry.requests()), before)
+
+    def test_malformed_registries(self):
+        """200, no artifacts, and the message of 4.1 without the password; an empty one where upstream has an empty one."""
+        for registries, message in (({self.address: {"password": PASSWORD}},
+                                     re.escape(f"Configuration for container registry ({self.address}) must specify a 'username': {{'password': '") + r"\*+'\}"),
+                                    ([{"uri": self.address, "username": USER, "passwort": PASSWORD}],
+                                     "Configuration for container registry must specify a 'password': .+"),
+                                    ([PASSWORD], "Configuration for container registry must specify a 'uri': .+"),
+                                    (PASSWORD, ""), ({self.address: {"username": "", "password": PASSWORD}}, "")):
+            with self.subTest(message):
+                self.configure(container_registries=registries)
+                self.assert_status(self.step(), 200)
+                self.assert_failed_result(self.result(), message)
+        self.assert_not_pushed()
+
+    def test_previous_results(self):
+        """The build's artifacts are the settings; its results stay in the file, under the same keys, with what they had."""
+        earlier = {"generate-metadata": {"SemanticVersion": {"sub-step-implementer-name": "SemanticVersion", "success": True, "message": "", "evidence": [
+            {"name": "e", "value": "v", "description": ""}], "artifacts": [{"name": "container-image-tag", "value": "1.0-69442c8", "description": "the tag"}]}},
+                   "create-container-image": {"Buildah": {"sub-step-implementer-name": "Buildah", "success": True, "message": "", "evidence": [], "artifacts": [
+                       {"name": "container-image-build-address", "value": IMAGE, "description": "built"},
+                       {"name": "container-image-repository", "value": self.repository, "description": ""}]}}}
+        self.write(yaml.dump({"step-runner-results": earlier}, indent=4), f"{WORKING}/step-runner-results.yml")
+        self.configure(container_image_pull_address=None, container_image_push_repository=None, container_image_push_tag=None)
+        self.assert_status(self.step(), 0)
+        self.assert_pushed(self.artifacts(self.result()), "1.0-69442c8")
+        self.assertEqual({name: content for name, content in self.results().items() if name != STEP}, earlier)
+
+    def test_run_twice(self):
+        """After a failure and after a success: the entry is replaced, others stay; a failed second run leaves no artifact of the first."""
+        self.configure(container_image_pull_address="localhost/missing:1")
+        self.assert_status(self.step(), 200)
+        self.configure()
+        self.assert_status(self.step(), 0)
+        first = self.results()
+        self.assert_pushed(self.artifacts(self.result()))
+        self.assert_status(self.step("--step-config", "container-image-push-tag=v2"), 0)
+        self.assert_pushed(self.artifacts(self.result()), "v2")
+        self.assertEqual((list(first), list(self.results()[STEP])), ([STEP], ["Skopeo"]))
+        self.assert_status(self.step("--step-config", "container-image-pull-address=localhost/missing:2"), 200)
+        self.assert_failed_result(self.result(), ".+", KEYS_BEFORE_PUSH)
+
+    def test_environment(self):
+        """-e: settings, auth file and result of the environment; the result without one stays beside it."""
+        self.configure(entry="environment-config: {DEV: {container-image-push-tag: dev}}")
+        self.assert_status(self.step(), 0)
+        self.assert_status(self.step("-e", "DEV"), 0)
+        self.assertEqual(set(self.results()), {STEP, "DEV"})
+        self.assert_pushed(self.artifacts(self.result()))
+        self.assert_pushed(self.artifacts(self.result(environment="DEV")), "dev")
+        self.assertTrue((self.work / WORKING / STEP / "DEV/container-auth.json").is_file())
+
+    def test_tag_keeps_its_type(self):
+        """The tag 1.10 is the float 1.1, also in the results; said once, with the key."""
+        self.write(config_file(self.settings(container_image_push_tag=None) + "container-image-push-tag: 1.10"))
+        result = self.assert_status(self.step("--artifacts", "a.json"), 0)
+        self.assertIn("                value: 1.1\n", self.results_file.read_text())
+        self.assertEqual(self.artifacts(self.result())["container-image-push-tag"], 1.1)
+        self.assertEqual(self.artifacts(self.result())["container-image-address-by-tag"], f"{self.address}/{self.repository}:1.1")
+        self.assertEqual(list(self.tags()), ["1.1"])
+        self.assertRegex(result.err, r'\A[^\n]*level=warning[^\n]*container-image-push-tag[^\n]*1\.10[^\n]*quote[^\n]*\n\Z')
+
+    def test_index_is_reduced(self):
+        """A list comes down to the instance for this machine."""
+        self.configure(container_image_pull_registry_type="oci:", container_image_pull_address=f"{FIXTURES}/multi:all")
+        self.assert_status(self.step(), 0)
+        layout, descriptor = fixture("multi:all")
+        digest = self.artifacts(self.result())["container-image-push-digest"]
+        chosen = [each for each in layout.read_json(descriptor)["manifests"] if each["digest"] == digest]
+        self.assertEqual([each["platform"]["architecture"] for each in chosen], [case.HOST_ARCHITECTURE])
+        self.assert_pushed(self.artifacts(self.result()))
+
+
+class Files(LiveTest):
+    """What is written beside the results."""
+
+    def test_artifacts_env_file_and_handover(self):
+        """The same eight values as a flat JSON object, as lines that sh sources, and as configuration."""
+        odd = "it's $(touch pwned) `x` \\ \"q\" ü\nsecond line"
+        self.configure(additional_artifacts=[{"name": "odd-value", "value": odd}, {"name": "1.st", "value": "x"}])
+        result = self.assert_status(self.step("--artifacts", "out.json", "--env-file=out.env", "--handover", "out.yml"), 0)
+        expected = self.artifacts(self.result())
+        self.assert_pushed(expected)
+        self.assertNotRegex(result.out, "(?m)^second line")
+        self.assertEqual(json.loads((self.work / "out.json").read_text()), expected)
+        self.assertEqual(list(json.loads((self.work / "out.json").read_text())), list(expected))
+        self.assertEqual(yaml.safe_load((self.work / "out.yml").read_text()), {"step-runner-config": {"global-defaults": expected}})
+        script = 'set -eu; . ./out.env; for name in CONTAINER_IMAGE_PUSH_DIGEST CONTAINER_IMAGE_ADDRESS_BY_TAG ODD_VALUE _1_ST; do ' \
+                 'eval value="\\$$name"; printf "%s\\0" "$value"; done'
+        values = subprocess.run(["sh", "-c", script], cwd=self.work, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")[:-1]
+        self.assertEqual(values, [expected["container-image-push-digest"], expected["container-image-address-by-tag"], odd, "x"])
+        self.assertFalse((self.work / "pwned").exists())
+        # What psr is given after -c.
+        result = self.assert_status(self.step("--dry-run", "-c", "psr.yaml", "out.yml"), 0)
+        self.assertEqual(json.loads(result.out)["tag"], "v1")
+
+    def test_artifacts_on_standard_output(self):
+        """--artifacts -: nothing but JSON there; what is for people goes to standard error."""
+        self.configure()
+        result = self.assert_status(self.step("--artifacts", "-"), 0)
+        self.assertEqual(json.loads(result.out), self.artifacts(self.result()))
+        self.assertIn("docker://", result.err)
+
+    def test_a_file_that_cannot_be_written(self):
+        """44, and it is said that the image was pushed; the result is recorded."""
+        self.configure()
+        self.assert_status(self.step("--artifacts", "missing/a.json"), 44, "the image was pushed.*missing/a.json")
+        self.assert_pushed(self.artifacts(self.result()))
+
+    def test_auth_file_is_merged_into(self):
+        """containers-config-auth-file, relative to the working directory: what else is in it stays. The auth file is used for the push."""
+        path = self.write(json.dumps({"auths": {"other.invalid": {"auth": basic("o", "p")}}, "credHelpers": {"h.invalid": "none"}, "x": [1]}), "conf/auth.json")
+        self.configure(containers_config_auth_file="conf/auth.json")
+        self.assert_status(self.step(), 0)
+        self.assertEqual(json.loads(path.read_text()), {"auths": {"other.invalid": {"auth": basic("o", "p")}, self.address: {"auth": basic()}},
+                                                        "credHelpers": {"h.invalid": "none"}, "x": [1]})
+        self.assertFalse((self.work / WORKING / STEP).exists())
+        self.configure(containers_config_auth_file="conf/none.json", container_registries=None, container_image_push_tag="v2")
+        self.assert_status(self.step(), 200, "401|unauthorized|no credentials")
+        self.configure(containers_config_auth_file="conf/auth.json", container_registries=None, container_image_push_tag="v2")
+        self.assert_status(self.step(), 0)
+        self.assert_pushed(self.artifacts(self.result()), "v2")
+
+    def test_uris(self):
+        """With a scheme, a slash, a path: the key is what skopeo makes of it, and the push finds it."""
+        for tag, uri, key in (("a", f"https://{self.address}", self.address), ("b", f"https://{self.address}/", self.address),
+                              ("c", f"{self.address}/o", f"{self.address}/o")):
+            with self.subTest(uri):
+                shutil.rmtree(self.work / WORKING, ignore_errors=True)
+                self.configure(container_registries=[{"uri": uri, "username": USER, "password": PASSWORD}], container_image_push_tag=tag)
+                self.assert_status(self.step(), 0)
+                self.assertEqual(json.loads((self.work / WORKING / STEP / "container-auth.json").read_text())["auths"], {key: {"auth": basic()}})
+                self.assert_pushed(self.artifacts(self.result()), tag)
+
+    def test_passwords(self):
+        """A number is its text, with a warning that does not show it; a block scalar's line break is dropped."""
+        registries = f"container-registries: {{'{self.address}': {{username: bob, password: 0123}}}}"
+        self.write(config_file(self.settings(container_registries=None) + registries))
+        result = self.assert_status(self.step(), 0, "password.*read as a number.*quote")
+        self.assertNotIn("0123", result.out + result.err)
+        self.write(config_file(self.settings(container_registries=None, container_image_push_tag="v2") +
+                               f"container-registries:\n  '{self.address}':\n    username: {USER}\n    password: |\n      {PASSWORD}\n"))
+        self.assert_status(self.step(), 0)
+        self.assert_pushed(self.artifacts(self.result()), "v2")
+
+
+class Tls(LiveTest):
+    """Certificates, and who verifies them."""
+
+    def test_certs_d(self):
+        """A CA below certs.d serves the login and the copy."""
+        del self.environment["SSL_CERT_FILE"]
+        directory = self.home / ".config/containers/certs.d" / self.address
+        directory.mkdir(parents=True)
+        shutil.copy(self.pki.ca, directory / "ca.crt")
+        self.configure()
+        self.assert_status(self.step(), 0)
+        self.environment["SSL_CERT_FILE"] = str(self.pki.ca)
+        self.assert_pushed(self.artifacts(self.result()))
+
+    def test_unknown_ca(self):
+        """The login fails; with the entry's tls-verify false it works, and the copy fails (4.2); with dest-tls-verify false all is well."""
+        del self.environment["SSL_CERT_FILE"]
+        self.configure()
+        self.assert_status(self.step(), 44, "Failed to login .*certificate")
+        self.configure(container_registries={self.address: {"username": USER, "password": PASSWORD, "tls-verify": "False"}})
+        self.assert_status(self.step(), 200)
+        self.assert_failed_result(self.result(), self.copy_failed() + ".*certificate.*", KEYS_BEFORE_PUSH)
+        self.assert_not_pushed()
+        self.configure(dest_tls_verify="no")
+        self.assert_status(self.step(), 0)
+        self.environment["SSL_CERT_FILE"] = str(self.pki.ca)
+        self.assert_pushed(self.artifacts(self.result()))
+
+    def test_source_verifies_by_its_own_setting(self):
+        """The same registry as source and destination: one auth file for both, src-tls-verify for the one alone."""
+        self.configure()
+        self.assert_status(self.step(), 0)
+        from_registry = {"container_image_pull_registry_type": "docker://", "container_image_pull_address": f"{self.address}/{self.repository}:v1",
+                         "container_image_push_tag": "v2"}
+        del self.environment["SSL_CERT_FILE"]
+        self.configure(dest_tls_verify=False, **from_registry)
+        self.assert_status(self.step(), 200)
+        self.assert_failed_result(self.result(), ".*certificate.*", KEYS_BEFORE_PUSH)
+        self.configure(dest_tls_verify=False, src_tls_verify="off", **from_registry)
+        self.assert_status(self.step(), 0)
+        self.environment["SSL_CERT_FILE"] = str(self.pki.ca)
+        self.assert_pushed(self.artifacts(self.result()), "v2")
+        self.assertEqual(len(set(self.tags().values())), 1)
+
+
+class Secrets(LiveTest):
+    """step() of the base class looks for the password in all that a run says and writes; here with decryptors."""
+
+    OBFUSCATE = "config-decryptors: [{implementer: ploigos_step_runner.decryption_utils.ObfuscationDefaults}]"
+
+    def test_with_and_without_obfuscation(self):
+        """Success, failed copy, wrong password, malformed: the password is nowhere; the user's name neither when a decryptor claims it."""
+        wrong = {self.address: {"username": USER, "password": WRONG}}
+        runs = ((0, {}), (200, {"container_image_pull_address": "localhost/missing:1"}), (200, {"container_image_push_tag": PASSWORD}),
+                (44, {"container_registries": wrong}), (200, {"container_registries": [{**wrong[self.address]}]}))
+        for top in ("", self.OBFUSCATE):
+            for status, settings in runs:
+                with self.subTest(top=top, settings=list(settings)):
+                    self.configure(top=top, **settings)
+                    result = self.tug("step", "-s", STEP, "--no-cache", "--retry-times=0", cwd=self.work)
+                    self.assertEqual(result.code, status, str(result))
+                    # Who writes a secret where none belongs gets it masked as long as it was read before.
+                    if settings.get("container_image_push_tag") != PASSWORD and "dest_tls_verify" not in settings:
+                        self.assert_no_secret(result, *([USER] if top else []))
+                    else:
+                        self.assertNotIn(PASSWORD, result.out + result.err)
+
+    def test_debug(self):
+        """--debug logs requests, not credentials."""
+        self.configure()
+        result = self.assert_status(self.step("--debug"), 0)
+        self.assertIn("level=debug", result.err)
+
+    def fake_sops(self, script):
+        """A program sops that records its arguments; all of the environment stays as it is but PATH."""
+        directory = self.temp / "bin"
+        directory.mkdir(exist_ok=True)
+        program = directory / "sops"
+        program.write_text(f"#!/bin/sh\nfor word; do printf '%s\\n' \"$word\" >>'{self.temp}/sops.log'; done\n{script}\n")
+        program.chmod(0o755)
+        self.environment["PATH"] = f"{directory}:{self.environment['PATH']}"
+
+    def sops_config(self):
+        value = "ENC[AES256_GCM,data:q9pWbQ==,iv:x,tag:y,type:str]"
+        return self.configure(container_registries={self.address: {"username": USER, "password": value}},
+                              top="config-decryptors: [{implementer: SOPS, config: {additional_sops_args: ['--flag=x', '-y']}}]")
+
+    def test_sops(self):
+        """The command line of 2.5; its output is the password and is shown nowhere."""
+        self.fake_sops(f"printf '%s' '{PASSWORD}'")
+        self.sops_config()
+        self.assert_status(self.step("-c", "psr.yaml"), 0)
+        self.assert_pushed(self.artifacts(self.result()))
+        words = (self.temp / "sops.log").read_text().splitlines()
+        self.assertEqual(words, ["--decrypt", f'--extract=["step-runner-config"]["{STEP}"][0]["config"]["container-registries"]["{self.address}"]["password"]',
+                                 "psr.yaml", "--flag=x", "-y"])
+
+    def test_sops_decrypts_any_value(self):
+        """A tag from sops is pasted, and masked wherever it would be shown."""
+        self.fake_sops("printf secret-tag")
+        self.configure(container_image_push_tag="ENC[x]", top="config-decryptors: [{implementer: SOPS}]")
+        result = self.assert_status(self.step(), 0)
+        self.assertNotIn("secret-tag", result.out + result.err)
+        self.assertEqual(list(self.tags()), ["secret-tag"])
+        result = self.assert_status(self.step("--dry-run"), 0)
+        self.assertNotIn("secret-tag", result.out + result.err)
+
+    def test_sops_fails(self):
+        """44, with the place of the value; nothing is pushed."""
+        self.fake_sops("echo 'no key' >&2; exit 3")
+        self.sops_config()
+        result = self.assert_status(self.step(), 44, r"container-registries.*password.* in psr\.yaml.*sops.*3")
+        self.assertIn("no key", result.err)
+        self.assert_not_pushed()
+
+
+class Plain(LiveTest):
+    """A registry without TLS: proxies can look in, and answer something else."""
+
+    tls = False
+
+    def test_flags_alone(self):
+        """No psr.yaml: --step-config has all it needs. Nothing to log in to, no auth file: an anonymous push (section 9)."""
+        with Registry(self.temp / "anonymous") as registry:
+            result = self.step("--artifacts=-", "--step-config", "container-image-pull-registry-type=oci:", f"container-image-pull-address={FIXTURES}/hello:1.0",
+                               f"container-image-push-registry={registry.address}", "container-image-push-repository=alone", "dest-tls-verify=false")
+            self.assert_status(result, 0)
+            digest = fixture("hello:1.0")[1]["digest"]
+            self.assertEqual(registry.tags("alone"), {"latest": digest})
+        self.assertEqual(json.loads(result.out)["container-image-push-digest"], digest)
+        self.assertEqual(self.artifacts(self.result())["container-image-address-by-digest"], f"{registry.address}/alone@{digest}")
+        self.assertFalse((self.work / WORKING / STEP).exists())
+
+    def push_through(self, alter):
+        proxy = self.enterContext(AlteringProxy(self.address, alter=alter))
+        self.configure(container_image_push_registry=proxy.address, container_registries={proxy.address: {"username": USER, "password": PASSWORD}})
+        return proxy, self.step()
+
+    def test_the_registry_calls_it_otherwise(self):
+        """Another Docker-Content-Digest in the answer to the PUT: a failed step, five artifacts, upstream's words."""
+        other = "sha256:" + 64 * "7"
+
+        def alter(method, path, headers):
+            return {**headers, "Docker-Content-Digest": other} if method == "PUT" and "/manifests/" in path else headers
+
+        proxy, result = self.push_through(alter)
+        self.assert_status(result, 200)
+        self.assert_failed_result(self.result(), f"Error getting pushed container image digest: .*{other}.*", KEYS_BEFORE_PUSH)
+        self.assertEqual(self.artifacts(self.result())["container-image-push-registry"], proxy.address)
+
+    def test_the_registry_does_not_say(self):
+        """No Docker-Content-Digest at all: what was computed here counts."""
+        proxy, result = self.push_through(lambda method, path, headers: {n: v for n, v in headers.items() if n != "Docker-Content-Digest"})
+        self.assert_status(result, 0)
+        self.assert_pushed(self.artifacts(self.result()), registry=proxy.address)
+
+    def test_interrupted(self):
+        """SIGTERM in mid-upload: 143, recorded as failed, nothing tagged, nothing of the files lost."""
+        layout = Layout(self.temp / "big")
+        layout.add(layout.image([{"noise": os.urandom(3_000_000)}]))
+        earlier = {"deploy": {"X": {"sub-step-implementer-name": "X", "success": True, "message": "", "evidence": [], "artifacts": []}}}
+        self.write(yaml.dump({"step-runner-results": earlier}), f"{WORKING}/step-runner-results.yml")
+        reached, released = threading.Event(), threading.Event()
+
+        def hold():
+            reached.set()
+            released.wait(60)
+
+        with PausingProxy(self.address, action=hold) as proxy:
+            self.configure(container_image_pull_registry_type="oci:", container_image_pull_address=str(layout.path), container_image_push_registry=proxy.address,
+                           container_registries={proxy.address: {"username": USER, "password": PASSWORD}})
+            process = self.start("step", "-s", STEP, "--no-cache", "--artifacts", "a.json", cwd=self.work)
+            self.assertTrue(reached.wait(60))
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+            released.set()
+        result = case.Result(process.args, process.returncode, out, err)
+        self.assert_no_secret(result)
+        self.assertEqual(result.code, 143, str(result))
+        self.assert_failed_result(self.result(), ".*interrupted.*|.*SIGTERM.*|.*signal.*", KEYS_BEFORE_PUSH)
+        self.assertEqual(self.results()["deploy"], earlier["deploy"])
+        self.assertFalse((self.work / "a.json").exists())
+        self.assert_not_pushed()
+
+
+class BadInput(LiveTest):
+    """Each is said in one line with the file or the key, changes no file that was there, and pushes nothing."""
+
+    def check(self, status, text, *arguments, cwd=None, program=None):
+        """`text`: a pattern for the closing line; for a failed step (200) for the outcome."""
+        requests, before = len(self.registry.requests()), snapshot(self.work)
+        result = self.step(*arguments, cwd=cwd) if program is None else self.tug(
+            *program[1:], case.TUG, "step", "-s", STEP, "--no-cache", *arguments, program=program[0], cwd=cwd or self.work)
+        self.assert_status(result, status)
+        said = [line for line in (result.out if status == 200 else result.err).splitlines() if re.search(text, line)]
+        self.assertTrue(said, str(result))
+        self.assertLess(len(said[-1]), 2200)
+        if status != 200:
+            self.assertEqual(said[-1], result.err.splitlines()[-1])
+            self.assertEqual([line for line in result.err.splitlines()[:-1] if "level=warning" not in line], [], str(result))
+        after = snapshot(self.work)
+        self.assertEqual({name: after.get(name) for name in before if name.rpartition("/")[2] not in ("step-runner-results.yml", "step-runner-results.json")},
+                         {name: before[name] for name in before if name.rpartition("/")[2] not in ("step-runner-results.yml", "step-runner-results.json")})
+        if status in (101, 102):
+            self.assertEqual(after, before)
+        self.assertEqual(len(self.registry.requests()), requests)
+        self.assert_not_pushed()
+        return after, before
+
+    def test_files(self):
+        """Configuration files that are none."""
+        for title, text, status, message in (
+                ("null", "", 101, r"psr\.yaml is empty"), ("only a comment", "# nothing\n", 102, r"psr\.yaml"), ("null document", "null\n", 102, r"psr\.yaml"),
+                ("null step-runner-config", "step-runner-config:\n", 102, r"step-runner-config.*psr\.yaml"),
+                ("null global-defaults", whole(f"global-defaults:\n{STEP}: {{implementer: Skopeo}}"), 102, r"global-defaults.*psr\.yaml"),
+                ("null global-environment-defaults", whole("global-environment-defaults:"), 102, r"global-environment-defaults.*psr\.yaml"),
+                ("null environment", whole("global-environment-defaults: {DEV: }"), 102, r"DEV.*psr\.yaml"),
+                ("null step", whole(f"{STEP}:"), 102, f"{STEP}.*psr\\.yaml"), ("null sub-step", whole(f"{STEP}: [null]"), 102, f"{STEP}.*psr\\.yaml"),
+                ("null implementer", whole(f"{STEP}: {{implementer: }}"), 102, f"{STEP}.*psr\\.yaml.*implementer|implementer"),
+                ("null decryptors", whole("config-decryptors:"), 102, r"config-decryptors.*psr\.yaml"),
+                ("a list", "- step-runner-config: {}\n", 102, r"psr\.yaml.*list"), ("text", "step-runner-config\n", 102, r"psr\.yaml"),
+                ("unknown alias", whole("global-defaults: {a: *id001}"), 102, r"psr\.yaml: line 2, .*anchor"),
+                ("tabs", "step-runner-config:\n\tglobal-defaults: {}\n", 102, r"psr\.yaml"), ("two documents", "a: 1\n---\nb: 2\n", 102, r"psr\.yaml"),
+                ("a tag of Python's", whole("global-defaults: {a: !!python/object/apply:os.system ['touch pwned']}"), 102, r"psr\.yaml"),
+                ("not UTF-8", None, 102, r"psr\.yaml"), ("nested deeply", "[" * 20_000, 102, r"psr\.yaml"),
+                ("a date in the settings", config_file(self.settings() + "since: 2024-01-02"), 44, r"since.*psr\.yaml.*2024-01-02.*date")):
+            with self.subTest(title):
+                path = self.write(text if text is not None else "")
+                if text is None:
+                    path.write_bytes(b"step-runner-config: {a: \xff\xfe}\n")
+                self.check(status, message)
+        self.assertFalse((self.work / "pwned").exists())
+
+    def test_duplicate_anchors(self):
+        """Refused, as PyYAML does it: which one an alias means would be a guess."""
+        self.write(config_file(self.settings() + "a: &x v1\nb: &x v2\n"))
+        self.check(102, r"psr\.yaml: line \d+.*duplicate anchor &x")
+
+    def test_huge_scalar(self):
+        """A megabyte in a place where it is pasted is refused, shortened; where nobody looks it does not matter."""
+        self.configure(container_image_push_tag="x" * 1_000_000, container_registries=None)
+        self.check(200, "Error pushing container image")
+        self.assertLess(len(self.step().out), 20_000)
+        self.configure(unused="x" * 1_000_000)
+        self.assert_status(self.step("--dry-run"), 0)
+
+    def test_paths(self):
+        """A directory without files, one that is not there, a file that may not be read, a socket."""
+        (self.work / "empty").mkdir()
+        self.check(102, "empty has no files", "-c", "empty")
+        self.check(101, "missing: No such file", "-c", "missing")
+        self.check(101, "/dev/null is neither", "-c", "/dev/null")
+        path = self.configure()
+        path.chmod(0)
+        # Root may read anything unless it gives that up.
+        program = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else ["env"]
+        self.check(102, r"psr\.yaml: Permission denied", program=program)
+
+    def test_logins(self):
+        """What no login takes; the key is named, the password is not."""
+        for title, registries, status, message in (
+                ("text", PASSWORD, 200, r"container-registries in psr\.yaml is text, neither a mapping nor a list"),
+                ("a number", 7, 200, r"container-registries in psr\.yaml is a number, neither"), ("two lines", {self.address: {"username": USER, "password": f"{PASSWORD}\n{WRONG}"}}, 44,
+                                                                         r"container-registries.*password in psr\.yaml has more than one line"),
+                ("a user of two lines", {self.address: {"username": "a\nb", "password": PASSWORD}}, 44, "username.*line break"),
+                ("a user with a colon", {self.address: {"username": "a:b", "password": PASSWORD}}, 44, "colon"),
+                ("a URL with a user", [{"uri": "https://u@h.invalid", "username": USER, "password": PASSWORD}], 44, "uri.*psr.yaml.*is no registry"),
+                ("a name without a dot", {"quay": {"username": USER, "password": PASSWORD}}, 44, "quay.*is not HOST"),
+                ("a list in the place of a password", {self.address: {"username": USER, "password": [PASSWORD]}}, 200,
+                 r"password in psr\.yaml is a list, not text"), ("an empty user", {self.address: {"username": "", "password": PASSWORD}}, 200,
+                                                               r"username in psr\.yaml is empty")):
+            with self.subTest(title):
+                self.configure(container_registries=registries)
+                self.check(status, message)
+
+    def test_own_configuration(self):
+        """registries.conf and policy.json that cannot be read: 44 before, and a failed copy."""
+        self.configure(container_registries=None)
+        conf = self.home / ".config/containers/registries.conf"
+        conf.parent.mkdir(parents=True)
+        conf.write_text("x = [")
+        self.check(44, r"registries\.conf: line 1")
+        conf.unlink()
+        conf.with_name("policy.json").write_text("{")
+        self.check(200, r"Error pushing .*policy\.json")
+
+    def test_auth_file_that_is_not_json(self):
+        """44 before anybody is asked; the file stays as it is."""
+        for text in ("not JSON", "[]", '{"auths": []}', ""):
+            with self.subTest(text):
+                self.write(text, "auth.json")
+                self.configure(containers_config_auth_file="auth.json")
+                if text == "":  # nothing in it: nothing to lose
+                    self.assert_status(self.step(), 0)
+                    continue
+                self.check(44, r"auth\.json")
+
+    def test_auth_file_in_a_missing_directory(self):
+        """44, with the path; the directory is not made: it was mistyped."""
+        self.configure(containers_config_auth_file="missing/auth.json")
+        self.check(44, "missing")
+        self.assertFalse((self.work / "missing").exists())
+
+    def test_results_file_that_is_not_ours(self):
+        """44 before the push; it is left as it is, byte for byte, and nothing is made beside it."""
+        self.configure()
+        for text in ("a: b\n", "[]\n", "x: [\n", "step-runner-results: []\n", "step-runner-results: {a: b}\n", "step-runner-results: {a: {b: c}}\n",
+                     "step-runner-results:\n", "# by hand\n", "null\n"):
+            with self.subTest(text):
+                self.write(text, f"{WORKING}/step-runner-results.yml")
+                after, before = self.check(44, r"step-runner-results\.yml is not a results file")
+                self.assertEqual(after, before)
+
+    def test_working_directory(self):
+        """One that cannot be written, or is none: 44 before the push."""
+        self.configure()
+        self.write("a file", WORKING)
+        self.check(44, WORKING)
+        (self.work / WORKING).unlink()
+        (self.work / WORKING / "step-runner-results.yml").mkdir(parents=True)
+        self.check(44, r"step-runner-results\.yml")
+        shutil.rmtree(self.work / WORKING)
+        program = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else ["env"]
+        (self.work / WORKING).mkdir(mode=0o555)
+        self.check(44, f"{WORKING}.*Permission denied", program=program)
+        (self.work / WORKING).rmdir()
+        self.work.chmod(0o555)
+        self.addCleanup(self.work.chmod, 0o755)
+        self.check(44, f"{WORKING}.*Permission denied", program=program)
 
 
 if __name__ == "__main__":
