@@ -39,6 +39,9 @@ PulledImage fetch(Context& context, const Arguments& arguments, const ImageRefer
 }
 
 int pull(Context& context, const Arguments& arguments) {
+  // Of the same name as the global flag, and something else.
+  if (arguments.has("policy"))
+    throw Error(ErrorKind::usage, "--policy: under this name every pull asks the registry");
   const std::string& name = arguments.positional()[0];
   const ImageReference reference = registry_reference(name);
   context.policy().check(reference);
@@ -106,7 +109,9 @@ Verb buildah_pull_verb() {
           "Check that a registry has an image",
           "IMAGE is [docker://]HOST[:PORT]/NAME[:TAG|@DIGEST]. Prints the image's ID. No layer is "
           "fetched; inspect shows it afterwards.",
-          {{"Output", {{"quiet", 'q', Kind::flag, "", "Print only the image's ID"}}},
+          {{"Output",
+            {{"quiet", 'q', Kind::flag, "", "Print only the image's ID"},
+             {"policy", '\0', Kind::value, "POLICY", "", true}}},
            {"Registry access", std::move(registry)}},
           1,
           pull};

@@ -5,6 +5,7 @@
 #include "oci/json.h"
 
 #include <tug/digest.h>
+#include <tug/manifest.h>
 
 #include <fmt/format.h>
 
@@ -54,8 +55,11 @@ std::optional<PulledImage> recall_pulled(const std::string& name) noexcept {
     if (!text) return std::nullopt;
     const Json json = Json::parse(*text, kLimits);
     if (json.string_or_empty("name") != name) return std::nullopt;
-    return PulledImage{json.string_or_empty("manifest"), json.string_or_empty("manifestType"),
-                       json.string_or_empty("config")};
+    PulledImage image{json.string_or_empty("manifest"), json.string_or_empty("manifestType"),
+                      json.string_or_empty("config")};
+    const Digest expected = Manifest::parse(image.manifest, image.manifest_type).config().digest;
+    if (Digest::of(expected.algorithm(), image.config) != expected) return std::nullopt;
+    return image;
   } catch (const std::exception&) {
     return std::nullopt;
   }

@@ -15,7 +15,8 @@ struct PulledImage {
 };
 
 // Below $XDG_STATE_HOME/tug or ~/.local/state/tug, a file (0600) for each `name`. Best effort: what
-// cannot be stored is asked of the registry again. Nothing here is a credential.
+// cannot be stored, or is no longer whole, is asked of the registry again. Nothing here is a
+// credential.
 void remember_pulled(const std::string& name, const PulledImage& image) noexcept;
 std::optional<PulledImage> recall_pulled(const std::string& name) noexcept;
 
