@@ -33,6 +33,11 @@ namespace {
   fail(position + std::string(message));
 }
 
+// The tag is not shown, nor is an anchor: an unquoted password may begin with ! or &.
+[[noreturn]] void fail_unknown_tag(const YAML::Mark& mark) {
+  fail_at(mark, "the tag is not known here; a value that begins with ! has to be quoted");
+}
+
 // What makes two keys one in a dict: 1, 1.0 and True are. Requires a scalar.
 std::string key_identity(const Value& key) {
   if (const auto flag = key.as_bool()) return *flag ? "n1" : "n0";
@@ -121,7 +126,7 @@ class Builder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
     if (!anchor_names_.insert(name).second)
-      fail_at(mark, "duplicate anchor &" + printable(name, 60));
+      fail_at(mark, "duplicate anchor; a value that begins with & has to be quoted");
   }
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     finish(Value(), anchor, mark);
@@ -187,13 +192,12 @@ class Builder : public YAML::EventHandler {
     } catch (const Error& error) {
       fail_at(mark, error.message());
     }
-    fail_at(mark, "the tag " + printable(tag, 100) + " is not known here");
+    fail_unknown_tag(mark);
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, std::string_view plain_tag,
             YAML::anchor_t anchor, bool is_map) {
-    if (tag != "?" && tag != "!" && !tag.empty() && tag != plain_tag)
-      fail_at(mark, "the tag " + printable(tag, 100) + " is not known here");
+    if (tag != "?" && tag != "!" && !tag.empty() && tag != plain_tag) fail_unknown_tag(mark);
     if (expects_key()) fail_at(mark, "a list or mapping cannot be a key");
     if (stack_.size() >= kMaxDocumentDepth) fail_at(mark, "nested too deeply");
     Frame& frame = stack_.emplace_back();
