@@ -856,6 +856,17 @@ class Files(LiveTest):
         self.assert_status(self.step("--artifacts", "missing/a.json"), 44, "the image was pushed.*missing/a.json")
         self.assert_pushed(self.artifacts(self.result()))
 
+    def test_nobody_listens(self):
+        """A log that is full or gone loses no result; artifacts that were asked for on standard output and did not get there are 44."""
+        self.configure()
+        for arguments, status in (([], 0), (["--artifacts=-"], 44)):
+            with self.subTest(arguments), open("/dev/full", "wb") as full:
+                shutil.rmtree(self.work / WORKING, ignore_errors=True)
+                done = subprocess.run([case.TUG, "step", "-s", STEP, "--no-cache", *arguments], env=self.environment, cwd=self.work,
+                                      stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assert_pushed(self.artifacts(self.result()))
+
     def test_auth_file_is_merged_into(self):
         """containers-config-auth-file, relative to the working directory: what else is in it stays. The auth file is used for the push."""
         path = self.write(json.dumps({"auths": {"other.invalid": {"auth": basic("o", "p")}}, "credHelpers": {"h.invalid": "none"}, "x": [1]}), "conf/auth.json")
