@@ -365,6 +365,46 @@ void write_file_atomically(const std::string& path, std::string_view bytes, unsi
   file.commit_as(name);
 }
 
+namespace {
+
+void write_in_place(const std::string& path, std::string_view bytes) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  while (fd && !bytes.empty()) {
+    const ssize_t written = write(fd.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) break;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fd && bytes.empty()) return;
+  throw Error(ErrorKind::local, "writing " + path + ": " + errno_text(errno));
+}
+
+}  // namespace
+
+void write_output_file(const std::string& path, std::string_view bytes) {
+  struct stat status {};
+  const bool exists = stat(path.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) return write_in_place(path, bytes);
+  try {
+    write_file_atomically(path, bytes, 0644);
+  } catch (const Error&) {
+    // Through a link it is written in no other way, which has its reasons.
+    if (!exists || lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) throw;
+    write_in_place(path, bytes);
+  }
+}
+
+void check_output_file(const std::string& path) {
+  if (access(path.c_str(), F_OK) == 0) {
+    if (access(path.c_str(), W_OK) == 0) return;
+  } else {
+    const std::size_t slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    if (access(parent.c_str(), W_OK | X_OK) == 0) return;
+  }
+  throw Error(ErrorKind::local, path + " cannot be written: " + errno_text(errno));
+}
+
 void make_directories(const std::string& path, unsigned mode) {
   if (path.empty() || has_nul(path)) throw cannot("create directory", path, EINVAL);
   std::size_t end = 0;

@@ -10,14 +10,10 @@
 #include <tug/copy.h>
 #include <tug/error.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 
 namespace tug::cli {
 namespace {
@@ -160,38 +156,6 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
   return options;
 }
 
-// Before anything is pushed: a digest that could not be recorded afterwards would be lost.
-void check_digest_file(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  if (access(path.c_str(), F_OK) == 0) {
-    if (access(path.c_str(), W_OK) == 0) return;
-  } else if (access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) {
-    return;
-  }
-  throw Error(ErrorKind::usage,
-              fmt::format("--digestfile: {} cannot be written: {}", path, errno_text(errno)));
-}
-
-// A special file (a FIFO, /dev/stdout), or one that cannot be replaced: a bind mount, a file of
-// ours in a directory that is not.
-void write_in_place(const std::string& path, const std::string& text) {
-  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    throw Error(ErrorKind::local, fmt::format("writing {}: {}", path, errno_text(errno)));
-}
-
-void write_digest_file(const std::string& path, const Digest& digest) {
-  struct stat status {};
-  const bool exists = stat(path.c_str(), &status) == 0;
-  if (exists && !S_ISREG(status.st_mode)) return write_in_place(path, digest.str());
-  try {
-    write_file_atomically(path, digest.str(), 0644);
-  } catch (const Error&) {
-    if (!exists) throw;
-    write_in_place(path, digest.str());
-  }
-}
-
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
   refuse_unsupported(arguments);
@@ -201,7 +165,9 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
              "--src-tls-verify, --dest-tls-verify");
   }
   context.policy().check(from);
-  if (const auto path = arguments.value("digestfile")) check_digest_file(*path);
+  // Before anything is pushed: a digest that could not be recorded afterwards would be lost.
+  if (const auto path = arguments.value("digestfile"))
+    with_context("--digestfile", [&] { check_output_file(*path); });
   CopyOptions options = copy_options(arguments, context);
   const auto source =
       open_source(from, transport_options(arguments, "src-"), context.transports(), context.stop());
@@ -212,7 +178,7 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
   CopyReport report =
       execute_copy(*source, *destination, options, context.copies(), progress, context.stop());
   if (const auto path = arguments.value("digestfile"); path && !options.dry_run)
-    write_digest_file(*path, report.manifest.digest);
+    write_output_file(*path, report.manifest.digest.str());
   return report;
 }
 

@@ -62,7 +62,10 @@ class Run {
                                                      printable(request_.step, 100)));
     }
     results_ = directory_.load();
-    if (!request_.dry_run) directory_.prepare();
+    if (!request_.dry_run) {
+      directory_.prepare();
+      check_files();
+    }
     Outcome outcome;
     for (const SubStep& sub_step : sub_steps) {
       Outcome one = run(sub_step);
@@ -237,9 +240,21 @@ class Run {
   void write(const std::string& path, const std::string& text) const {
     if (path == "-") return environment_.data(without_last_newline(text));
     try {
-      write_file_atomically(path, text, 0644);
+      write_output_file(path, text);
     } catch (const Error& error) {
       throw StepError(StepStatus::fatal, fmt::format("the image was pushed, but {}", error.what()));
+    }
+  }
+
+  // Before anything is pushed.
+  void check_files() const {
+    for (const auto& path : {request_.artifacts_file, request_.env_file, request_.handover_file}) {
+      if (!path || *path == "-") continue;
+      try {
+        check_output_file(*path);
+      } catch (const Error& error) {
+        throw StepError(StepStatus::fatal, error.what());
+      }
     }
   }
 

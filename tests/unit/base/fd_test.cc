@@ -350,6 +350,21 @@ TEST_CASE("a link to another user's file is refused") {
   CHECK(read_file(theirs, 9) == "theirs");
 }
 
+TEST_CASE("an output file is replaced, made, or written in place where it is not regular") {
+  const test::TempDir temp;
+  const std::string path = temp.path() + "/digest";
+  for (const char* text : {"a long first content", "short"}) {
+    check_output_file(path);
+    write_output_file(path, text);
+    CHECK(read_file(path, 100) == text);
+  }
+  check_output_file("/dev/null");
+  write_output_file("/dev/null", "gone");
+  CHECK_THROWS_WITH_AS(check_output_file(temp.path() + "/no/digest"),
+                       doctest::Contains("/no/digest cannot be written: No such file"), Error);
+  CHECK_THROWS_AS(write_output_file(temp.path() + "/no/digest", "x"), Error);
+}
+
 TEST_CASE("directories are made with their parents") {
   const TempDir dir;
   const std::string deep = dir.path() + "/a/b//c/";
