@@ -40,6 +40,16 @@ bool is_transport_failure(const Error& error) noexcept {
   return error.kind() == ErrorKind::network || error.kind() == ErrorKind::tls;
 }
 
+// Says nothing of credentials: a server in trouble, not a decision about who asks.
+bool is_no_answer(int status) noexcept {
+  return http::is_retryable_status(status) || status >= 500;
+}
+
+// "There is no such thing", or "not for you"? Registries hide what is private behind 403 or 404.
+bool may_be_for_strangers(int status) noexcept {
+  return status >= 400 && status <= 499 && status != 401;
+}
+
 }  // namespace
 
 Endpoint::Endpoint(const Environment& environment, std::string registry,
@@ -67,7 +77,10 @@ bool Endpoint::is_open() const {
   return state_.opened;
 }
 
-std::optional<http::Response> Endpoint::open(const http::Request* question,
+// Without `may_log_in` (--no-creds) a refusal is final, there is nothing to ask again with. Else
+// the ping comes before the search for credentials: it costs less than a helper program, and an
+// open registry, where a 404 is a tag that is not there yet, never needs them.
+std::optional<http::Response> Endpoint::open(const http::Request* question, bool may_log_in,
                                              const std::stop_token& stop) {
   std::optional<http::Response> answer;
   if (is_open()) return answer;
@@ -79,14 +92,27 @@ std::optional<http::Response> Endpoint::open(const http::Request* question,
     }
     answer = send(*question, stop);
     if (answer->status == 401) learn(*answer);
-    // A 503 has not answered the question: the next request may ask it again.
-    if (!http::is_retryable_status(answer->status)) {
-      const std::lock_guard lock(mutex_);
-      state_.opened = true;
+    if (is_no_answer(answer->status)) return true;  // the next request may ask again
+    if (may_log_in && may_be_for_strangers(answer->status)) {
+      ping_for_challenges(stop);
+      if (challenge()) answer.reset();
     }
+    const std::lock_guard lock(mutex_);
+    state_.opened = true;
     return true;
   });
   return answer;
+}
+
+// GCR's repositories say 401 without more; its ping has the challenge.
+void Endpoint::ping_for_challenges(const std::stop_token& stop) {
+  if (!challenges().empty()) return;
+  try {
+    ping(stop);
+  } catch (const Error& error) {
+    // No registry at /v2/: then the answer so far is what there is to tell.
+    if (error.kind() != ErrorKind::protocol && error.kind() != ErrorKind::denied) throw;
+  }
 }
 
 void Endpoint::ping(const std::stop_token& stop) {

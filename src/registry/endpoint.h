@@ -46,10 +46,13 @@ class Endpoint {
   [[nodiscard]] bool is_open() const;  // it is known whether the registry wants credentials
   // Before the first request: learns whether the registry wants credentials. One thread asks, with
   // `question` (a GET or HEAD without credentials, whose answer it gets back) or, for nullptr, by a
-  // ping; the others wait. nullopt: no need to ask, or another thread did.
-  std::optional<http::Response> open(const http::Request* question, const std::stop_token& stop);
-  // GET /v2/, once per process: for a 401 that came without challenges (R1.1).
-  void ping(const std::stop_token& stop);
+  // ping; the others wait. `may_log_in`: there are credentials, or nobody has looked yet; then a
+  // refusal, which may be meant for strangers only, is followed by a ping. nullopt: no need to ask,
+  // another thread did, or the question has to be put again with credentials.
+  std::optional<http::Response> open(const http::Request* question, bool may_log_in,
+                                     const std::stop_token& stop);
+  // Unless challenges are known: pings for an answer that came without (R1.1).
+  void ping_for_challenges(const std::stop_token& stop);
 
   // The challenges of a 401 of this registry replace those known. False when it has none.
   bool learn(const http::Response& response);
@@ -68,6 +71,7 @@ class Endpoint {
   };
   std::shared_ptr<const http::TlsConfig> tls_for(const http::Url& url);
   std::shared_ptr<const http::TlsConfig> load_foreign_tls(const http::Url& url) const;
+  void ping(const std::stop_token& stop);  // GET /v2/, once per process
   Answer ping_once(const std::stop_token& stop);
   Answer ping_over(std::string_view scheme, const std::stop_token& stop);
   void judge_ping(const Answer& answer);

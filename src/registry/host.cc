@@ -129,7 +129,6 @@ struct Host::Impl {
               const std::vector<std::string>& scopes, const std::stop_token& stop);
   bool next_round(const http::Response& response, const Authorization& used, Rounds& rounds,
                   const std::stop_token& stop);
-  void ping_for_challenges(const std::stop_token& stop);
 
   Credential credential(const std::stop_token& stop);
   [[nodiscard]] std::string describe_credential() const;
@@ -178,9 +177,10 @@ std::optional<http::Response> Host::Impl::open(const Call& call, const http::Url
                                                const std::stop_token& stop) {
   if (endpoint().is_open()) return std::nullopt;
   const bool carries_question = is_read(call.method) && !call.body && call.small_body.empty();
-  if (!carries_question) return endpoint().open(nullptr, stop);
+  const bool may_log_in = !access.anonymous;
+  if (!carries_question) return endpoint().open(nullptr, may_log_in, stop);
   const http::Request question = make_request(call, url);
-  return endpoint().open(&question, stop);
+  return endpoint().open(&question, may_log_in, stop);
 }
 
 Answer Host::Impl::authorised(const Call& call, const http::Url& url, const std::stop_token& stop) {
@@ -207,7 +207,7 @@ Answer Host::Impl::authorised(const Call& call, const http::Url& url, const std:
 // Learns what a 401 tells. True when the same request may fare better with what is known now.
 bool Host::Impl::next_round(const http::Response& response, const Authorization& used,
                             Rounds& rounds, const std::stop_token& stop) {
-  if (!endpoint().learn(response)) ping_for_challenges(stop);
+  if (!endpoint().learn(response)) endpoint().ping_for_challenges(stop);
   const auto challenge = endpoint().challenge();
   if (!challenge || rounds.sends >= kMaxSends) return false;
 
@@ -222,17 +222,6 @@ bool Host::Impl::next_round(const http::Response& response, const Authorization&
   if (used.key.empty()) return false;  // Basic, or a token given by the user: there is no other
   shared->tokens.drop(used.key, used.serial);
   return rounds.fetches < kMaxFetches && (!used.fetched || rounds.scopes != before);
-}
-
-// R1.1: GCR's repositories say 401 without more; its ping has the challenge.
-void Host::Impl::ping_for_challenges(const std::stop_token& stop) {
-  if (!endpoint().challenges().empty()) return;
-  try {
-    endpoint().ping(stop);
-  } catch (const Error& error) {
-    // No registry at /v2/: then the 401 is what there is to tell.
-    if (error.kind() != ErrorKind::protocol && error.kind() != ErrorKind::denied) throw;
-  }
 }
 
 std::vector<std::string> Host::Impl::widened(const std::vector<std::string>& scopes) const {
