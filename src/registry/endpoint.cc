@@ -40,6 +40,14 @@ bool is_transport_failure(const Error& error) noexcept {
   return error.kind() == ErrorKind::network || error.kind() == ErrorKind::tls;
 }
 
+// A registry spoke plain http, and does not send us to https. It may be overloaded: then it is
+// asked again.
+bool speaks_http(const Answer& answer) {
+  const int status = answer.response.status;
+  return answer.url.origin().scheme == "http" &&
+         (status == 200 || status == 401 || http::is_retryable_status(status));
+}
+
 // Says nothing of credentials: a server in trouble, not a decision about who asks.
 bool is_no_answer(int status) noexcept {
   return http::is_retryable_status(status) || status >= 500;
@@ -128,21 +136,28 @@ void Endpoint::ping(const std::stop_token& stop) {
 // The only place that may turn to http, and it carries no credentials (1.3, R1.5).
 Answer Endpoint::ping_once(const std::stop_token& stop) {
   const auto known = state().scheme;
-  if (known) return ping_over(*known, stop);
-  std::string scheme = "https";
-  const auto answer = [&] {
-    try {
-      return ping_over(scheme, stop);
-    } catch (const Error& https) {
-      if (!is_transport_failure(https)) throw;
-      scheme = "http";
-      return with_context("not by https (" + https.message() + ") nor by http",
-                          [&] { return ping_over(scheme, stop); });
-    }
-  }();
-  const std::lock_guard lock(mutex_);
-  state_.scheme = scheme;
-  return answer;
+  try {
+    return ping_over(known.value_or("https"), stop);
+  } catch (const Error& https) {
+    if (known || !is_transport_failure(https)) throw;
+    return ping_over_http(https, stop);
+  }
+}
+
+// https may have failed for a moment only, and a TLS port, too, has an answer to plain http (nginx:
+// 400). So http counts when a registry answers; else it is `https` that has to be told, and tried
+// again if it was the network.
+Answer Endpoint::ping_over_http(const Error& https, const std::stop_token& stop) {
+  std::string outcome;
+  try {
+    Answer answer = ping_over("http", stop);
+    if (speaks_http(answer)) return answer;
+    outcome = answer.url.redacted() + " answered " + status_text(answer.response.status);
+  } catch (const Error& http) {
+    if (http.kind() == ErrorKind::interrupted) throw;
+    outcome = http.message();
+  }
+  throw Error(https).add_context("neither by http (" + outcome + ") nor by https");
 }
 
 Answer Endpoint::ping_over(std::string_view scheme, const std::stop_token& stop) {
@@ -166,9 +181,12 @@ void Endpoint::judge_ping(const Answer& answer) {
         .set_http_status(status)
         .set_hint("this should be the answer of a registry to GET " + answer.url.redacted());
   }
+  const std::string scheme = answer.url.origin().scheme;
+  const bool own = answer.url.origin() == url_over(scheme, kPingPath).origin();
   // Another origin may not say where this registry's credentials go (S5).
-  if (status == 401 && is_own(answer.url)) learn(answer.response);
+  if (status == 401 && own) learn(answer.response);
   const std::lock_guard lock(mutex_);
+  state_.scheme = scheme;
   state_.pinged = true;
   state_.opened = true;
 }

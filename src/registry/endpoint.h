@@ -73,6 +73,7 @@ class Endpoint {
   std::shared_ptr<const http::TlsConfig> load_foreign_tls(const http::Url& url) const;
   void ping(const std::stop_token& stop);  // GET /v2/, once per process
   Answer ping_once(const std::stop_token& stop);
+  Answer ping_over_http(const Error& https, const std::stop_token& stop);
   Answer ping_over(std::string_view scheme, const std::stop_token& stop);
   void judge_ping(const Answer& answer);
   [[nodiscard]] http::Url url_over(std::string_view scheme, std::string_view path) const;

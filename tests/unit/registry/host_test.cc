@@ -1,5 +1,6 @@
 #include "registry/host.h"
 
+#include "base/fd.h"
 #include "base/strings.h"
 #include "registry/redirects.h"
 #include "registry/token_service.h"
@@ -9,8 +10,12 @@
 #include "support/http_server.h"
 #include "support/temp_dir.h"
 
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -130,6 +135,48 @@ struct BearerRegistry {
   std::string realm, scope;
   Server::Answer token, work;
   Server server;
+};
+
+// A TLS port in trouble. It says `last_words` to a TLS greeting and hangs up, with a RST if it has
+// none; to plain HTTP it says what nginx says there.
+class TroubledTlsPort {
+ public:
+  explicit TroubledTlsPort(std::string last_words) : last_words_(std::move(last_words)) {
+    REQUIRE(::listen(listener_.get(), 16) == 0);  // not bound: at a free port
+    acceptor_ = std::jthread([this] {
+      for (;;) {
+        const UniqueFd peer(::accept(listener_.get(), nullptr, nullptr));
+        if (!peer) return;
+        serve(peer.get());
+      }
+    });
+  }
+  ~TroubledTlsPort() { ::shutdown(listener_.get(), SHUT_RDWR); }
+  [[nodiscard]] RegistryReference reference() const {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    return RegistryReference::parse("127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/a");
+  }
+  [[nodiscard]] int greetings() const { return greetings_; }
+
+ private:
+  void serve(int peer) {
+    constexpr char kHandshake = 0x16;
+    std::array<char, 16'384> bytes{};
+    const bool tls = ::recv(peer, bytes.data(), bytes.size(), 0) > 0 && bytes.front() == kHandshake;
+    greetings_ += tls ? 1 : 0;
+    const std::string words =
+        tls ? last_words_ : "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    ::send(peer, words.data(), words.size(), MSG_NOSIGNAL);
+    const linger abort{1, 0};
+    if (words.empty()) ::setsockopt(peer, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  }
+
+  const std::string last_words_;
+  const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::atomic<int> greetings_{0};
+  std::jthread acceptor_;
 };
 
 // ---- the program's side
@@ -370,6 +417,56 @@ TEST_CASE("without verification https is tried first, then http, and no credenti
     Host secure(world.environment(), registry.server.reference(), world.access);
     CHECK_THROWS_AS(secure.call(get(), {}), Error);
   }
+}
+
+TEST_CASE("without verification, what answers http but is no registry leaves it at https") {
+  World world;
+  world.login();
+  world.access.tls_verify = false;
+  SUBCASE("a broken connection is tried again, by https each time") {
+    TroubledTlsPort port("");
+    Host host(world.environment(), port.reference(), world.access);
+    for (const int greetings : {4, 8}) {
+      const Error error = error_of([&] { host.call(get(), {}); });
+      CHECK(error.kind() == ErrorKind::network);
+      CHECK(contains(error.what(), "after 4 attempts"));
+      CHECK(contains(error.what(), "answered 400 Bad Request"));
+      CHECK(port.greetings() == greetings);
+    }
+  }
+  SUBCASE("a refused handshake is told with its reason") {
+    TroubledTlsPort port(std::string("\x15\x03\x03\x00\x02\x02\x28", 7));  // handshake_failure
+    Host host(world.environment(), port.reference(), world.access);
+    check_error(ErrorKind::tls, "alert handshake failure", [&] { host.call(get(), {}); });
+    CHECK(port.greetings() == 1);
+  }
+  SUBCASE("a redirect to https is no registry that speaks http") {
+    Server secure([](const HttpRequest&) { return HttpResponse{}; });
+    Server plain(
+        [&](const HttpRequest&) {
+          return HttpResponse{301, {{"Location", secure.url("/v2/")}}, ""};
+        },
+        false);
+    world.conf.merge(
+        "[[registry]]\nlocation=\"" + secure.http().authority() + "\"\ninsecure=true\n", "r.conf");
+    Host host(world.environment(), plain.reference(), world.access);
+    check_error(ErrorKind::tls, secure.url("/v2/") + " answered 200",
+                [&] { host.call(get(), {}); });
+  }
+}
+
+TEST_CASE("without verification, an overloaded registry that speaks http is asked again") {
+  World world;
+  world.access.tls_verify = false;
+  int pings = 0;
+  Server server(
+      [&](const HttpRequest&) {
+        return HttpResponse{++pings < 3 ? 503 : 200, {}, ""};
+      },
+      false);
+  Host host(world.environment(), server.reference(), world.access);
+  CHECK(host.call(get(), {}).url.origin().scheme == "http");
+  CHECK(server.seen() == Lines{"GET /v2/ -", "GET /v2/ -", "GET /v2/ -", "GET " + kPath + " -"});
 }
 
 TEST_CASE("F01: a refused connection is tried a bounded number of times") {
