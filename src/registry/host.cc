@@ -191,7 +191,7 @@ Answer Host::Impl::authorised(const Call& call, const http::Url& url, const std:
     if (!first) used = authorize(rounds.scopes, std::chrono::seconds(0), stop);
     Answer answer{first ? std::move(*first) : send(call, url, used, stop), url};
     first.reset();
-    if (answer.response.status != 401) return answer;
+    if (answer.response.status != 401 || call.best_effort) return answer;
     ++rounds.sends;
     rounds.fetches += used.fetched ? 1 : 0;
     const bool again = next_round(answer.response, used, rounds, stop);

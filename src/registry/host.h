@@ -76,6 +76,10 @@ struct Call {
   // 429, 5xx and network failures, by the policy. Never for PATCH, which appends (5.8). Then the
   // errors thrown are not retryable any more: there is one level of retrying.
   bool retry = true;
+  // Its 401 is the answer, and nothing is learnt from it: neither a challenge nor a scope, and the
+  // token stays. For what may be refused without harm, and would ask for rights that nothing else
+  // needs (3.2: cancelling an upload wants `delete`).
+  bool best_effort = false;
 };
 
 // A response and the URL that gave it (after redirects).

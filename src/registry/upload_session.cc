@@ -179,6 +179,7 @@ void cancel_sessions(const UploadTarget& target, std::vector<UploadSession> sess
                         call.url = session.url;
                         call.scopes = target.scopes;
                         call.retry = false;
+                        call.best_effort = true;
                         target.host.call(call, over);
                       });
   } catch (const std::exception& error) {

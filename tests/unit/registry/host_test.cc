@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "registry/redirects.h"
 #include "registry/token_service.h"
+#include "registry/upload_session.h"
 #include "registry/warnings.h"
 #include "stream/file_source.h"
 #include "support/error_of.h"
@@ -606,16 +607,44 @@ TEST_CASE("F38: a wider scope that the registry asks for is merged, and remember
   registry.token = [&](const HttpRequest& request) {
     asked = request.query_value("scope").value_or("");
     HttpResponse response = registry.issue(request);
-    if (!contains(asked, "delete")) registry.valid.clear();
+    if (!contains(asked, "admin")) registry.valid.clear();
     return response;
   };
-  registry.scope = "repository:team/app:delete";
+  registry.scope = "repository:team/app:admin";
   Host host(world.environment(), registry.server.reference(), world.access);
   CHECK(host.call(get(), {}).response.status == 200);
-  CHECK(asked == "repository:team/app:pull,push,delete");
+  CHECK(asked == "repository:team/app:pull,push,admin");
   const int issued = registry.issued;
   CHECK(host.call(get(), {}).response.status == 200);
   CHECK(registry.issued == issued);
+}
+
+TEST_CASE("cancelling sessions, which wants `delete`, changes nothing for what is pushed next") {
+  World world;
+  world.login();
+  BearerRegistry registry;
+  registry.work = [&](const HttpRequest& request) {
+    if (request.method != "DELETE") return HttpResponse{200, {}, "ok"};
+    registry.scope = "repository:team/app:delete";
+    return registry.demand();
+  };
+  Host host(world.environment(), registry.server.reference(), world.access);
+  host.call(get(), {});
+  const RegistryReference name = registry.server.reference();
+  const UploadTuning tuning;
+  UploadHabits habits;
+  const UploadTarget target{host, name, kScopes, tuning, habits};
+  const http::Url session = http::Url::parse(registry.server.url("/v2/team/app/session"));
+  cancel_sessions(target, {{session, {}, {}, false}, {session, {}, {}, false}}, {});
+  CHECK(registry.server.count("DELETE /v2/team/app/session Bearer t1") == 2);
+  CHECK(host.call(get(), {}).response.status == 200);
+  CHECK(registry.issued == 1);
+  // Even the next token is asked for without it.
+  world.elapsed += 1'000'000;
+  CHECK(host.call(get(), {}).response.status == 200);
+  CHECK(registry.server.count("DELETE") == 2);
+  for (const HttpRequest& request : registry.server.http().requests())
+    CHECK(!contains(request.query_value("scope").value_or(""), "delete"));
 }
 
 TEST_CASE("F31: a short-lived token is not fetched more often than every 50 s") {
