@@ -194,6 +194,11 @@ void Endpoint::judge_ping(const Answer& answer) {
 bool Endpoint::learn(const http::Response& response) {
   auto challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"));
   if (challenges.empty()) return false;
+  for (Challenge& challenge : challenges) {
+    std::erase_if(challenge.params, [](const auto& param) {
+      return param.first != "realm" && param.first != "service";
+    });
+  }
   const std::lock_guard lock(mutex_);
   state_.challenges = std::move(challenges);
   return true;

@@ -54,7 +54,9 @@ class Endpoint {
   // Unless challenges are known: pings for an answer that came without (R1.1).
   void ping_for_challenges(const std::stop_token& stop);
 
-  // The challenges of a 401 of this registry replace those known. False when it has none.
+  // The challenges of a 401 of this registry replace those known. False when it has none. Only
+  // realm and service are kept: they are the registry's, while a scope belongs to the request it
+  // answers.
   bool learn(const http::Response& response);
   [[nodiscard]] std::vector<Challenge> challenges() const;
   [[nodiscard]] std::optional<Challenge> challenge() const;  // the chosen one (R3.3)

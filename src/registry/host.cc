@@ -89,6 +89,15 @@ bool verifies(const RegistryAccess& access, const RegistryEntry* entry) {
   return access.tls_verify.value_or(entry == nullptr || !entry->insecure);
 }
 
+// The scope that this very 401 asks for, "" if none. What other threads learn meanwhile is about
+// other repositories.
+std::string scope_asked_by(const http::Response& response) {
+  const auto challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"));
+  const Challenge* chosen = choose_challenge(challenges);
+  if (chosen == nullptr || chosen->scheme != "bearer") return "";
+  return std::string(chosen->param("scope").value_or(""));
+}
+
 // How one send was authorised.
 struct Authorization {
   Secret header;    // empty: none
@@ -212,9 +221,7 @@ bool Host::Impl::next_round(const http::Response& response, const Authorization&
   if (!challenge || rounds.sends >= kMaxSends) return false;
 
   const std::vector<std::string> before = rounds.scopes;
-  if (challenge->scheme == "bearer") {
-    rounds.scopes = merge_scopes(rounds.scopes, challenge->param("scope").value_or(""));
-  }
+  rounds.scopes = merge_scopes(rounds.scopes, scope_asked_by(response));
   if (used.header.empty()) {
     return challenge->scheme == "bearer" || credential(stop).kind == Credential::Kind::password ||
            credential(stop).kind == Credential::Kind::bearer;

@@ -619,6 +619,39 @@ TEST_CASE("F38: a wider scope that the registry asks for is merged, and remember
   CHECK(registry.issued == issued);
 }
 
+TEST_CASE("a scope is asked for by the 401 that names it, not by one before") {
+  World world;
+  world.login();
+  BearerRegistry registry;
+  Host host(world.environment(), registry.server.reference(), world.access);
+  const auto scopes_asked = [&] {
+    std::string all;
+    for (const HttpRequest& request : registry.server.http().requests()) all += request.query();
+    return all;
+  };
+  SUBCASE("of another repository") {
+    registry.scope = "repository:other/app:pull";
+    Call other = get("/v2/other/app/manifests/1");
+    other.scopes = {registry.scope};
+    CHECK(host.call(other, {}).response.status == 200);
+    CHECK(contains(scopes_asked(), "other"));
+    CHECK(host.call(get(), {}).response.status == 200);
+    registry.valid.clear();
+    registry.to_strangers = 401;  // and no challenge
+    const std::string before = scopes_asked();
+    CHECK(host.call(get(), {}).response.status == 200);
+    CHECK(registry.issued == 3);
+    CHECK(!contains(scopes_asked().substr(before.size()), "other"));
+  }
+  SUBCASE("of the ping") {
+    registry.scope = "registry:catalog:search";
+    registry.to_strangers = 401;
+    CHECK(host.call(get(), {}).response.status == 200);
+    CHECK(registry.server.count("GET /v2/ -") == 1);
+    CHECK(!contains(scopes_asked(), "catalog"));
+  }
+}
+
 TEST_CASE("cancelling sessions, which wants `delete`, changes nothing for what is pushed next") {
   World world;
   world.login();
