@@ -47,8 +47,8 @@ struct RetryPolicy {
 struct Timeouts {
   std::chrono::milliseconds connect{30'000};
   // No byte accepted or received for this long: the peer is taken for dead (--stall-timeout). It
-  // also bounds the wait for the answer to a request without a body; after a body of N bytes the
-  // wait is this + 1 s per 10 MB, at most 15 min.
+  // also bounds the wait for the answer to a request without a body; after a body of N bytes, and
+  // at the commit of a blob of N bytes, the wait is this + 1 s per 10 MB, at most 15 min.
   std::chrono::milliseconds stall{60'000};
 };
 

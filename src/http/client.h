@@ -62,6 +62,9 @@ struct Request {
   // Takes the response body piece by piece instead of Response::body (and its limit), on the loop
   // thread, only for a 2xx status; may throw to abort.
   std::function<void(std::span<const std::byte>)> sink = {};
+  // What the server has to hash or move before it can answer, though it is not in this request's
+  // body: the answer may take longer for it.
+  std::uint64_t bytes_to_digest = 0;
 };
 
 struct Response {

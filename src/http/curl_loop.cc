@@ -395,7 +395,8 @@ bool Transfer::take_body(std::string_view data) {
 int Transfer::on_request(void* self, char*, char*, int, int) noexcept {
   auto& transfer = *static_cast<Transfer*>(self);
   transfer.request_begun_ = true;
-  transfer.clock_.on_request(Clock::now(), transfer.sends_body() && transfer.body_length() != 0);
+  transfer.clock_.on_request(Clock::now(), transfer.sends_body() && transfer.body_length() != 0,
+                             transfer.request_.bytes_to_digest);
   return CURL_PREREQFUNC_OK;
 }
 

@@ -6,16 +6,17 @@ namespace tug::http {
 namespace {
 using std::chrono::milliseconds;
 
-// Servers hash, move or multipart-complete N bytes before they answer, in silence.
+// Servers hash, move or multipart-complete N bytes before they answer, in silence: after a body,
+// and at a commit, whose own body is empty.
 constexpr std::uint64_t kBytesPerSecond = 10'000'000;
 constexpr milliseconds kMaxWait = std::chrono::minutes(15);
 }  // namespace
 
-void TransferClock::on_request(Time now, bool has_body) {
+void TransferClock::on_request(Time now, bool has_body, std::uint64_t bytes_to_digest) {
   started_ = true;
   sending_ = has_body;
   starved_ = false;
-  body_bytes_ = 0;
+  bytes_to_digest_ = bytes_to_digest;
   last_activity_ = now;
 }
 
@@ -31,7 +32,7 @@ void TransferClock::on_starved(Time now, bool starved) {
 void TransferClock::on_body_done(Time now, std::uint64_t bytes) {
   if (!sending_) return;
   sending_ = false;
-  body_bytes_ = bytes;
+  bytes_to_digest_ = std::max(bytes_to_digest_, bytes);
   last_activity_ = now;
 }
 
@@ -53,7 +54,8 @@ TransferClock::Phase TransferClock::phase() const noexcept {
 
 milliseconds TransferClock::limit() const {
   if (phase() != Phase::waiting) return timeouts_.stall;
-  const milliseconds wait = timeouts_.stall + std::chrono::seconds(body_bytes_ / kBytesPerSecond);
+  const milliseconds wait =
+      timeouts_.stall + std::chrono::seconds(bytes_to_digest_ / kBytesPerSecond);
   return std::min(wait, std::max(kMaxWait, timeouts_.stall));
 }
 

@@ -28,7 +28,8 @@ class TransferClock {
   explicit TransferClock(const Timeouts& timeouts) : timeouts_(timeouts) {}
 
   // The connection stands, the request goes out. `has_body`: one that is not empty.
-  void on_request(Time now, bool has_body);
+  // `bytes_to_digest`: what the server works through before it answers, besides that body.
+  void on_request(Time now, bool has_body, std::uint64_t bytes_to_digest);
   // The peer accepted more of the body.
   void on_sent(Time now);
   // The source has (no longer) nothing to send.
@@ -51,7 +52,7 @@ class TransferClock {
   bool sending_ = false;
   bool starved_ = false;
   bool head_done_ = false;
-  std::uint64_t body_bytes_ = 0;
+  std::uint64_t bytes_to_digest_ = 0;
   Time last_activity_;
 };
 

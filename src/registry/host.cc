@@ -42,6 +42,7 @@ http::Request make_request(const Call& call, const http::Url& url) {
   request.small_body = call.small_body;
   request.max_response_bytes = call.max_response_bytes;
   request.sink = call.sink;
+  request.bytes_to_digest = call.bytes_to_digest;
   return request;
 }
 

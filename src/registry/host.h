@@ -25,6 +25,7 @@
 #include <tug/registry.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -73,6 +74,7 @@ struct Call {
   std::vector<std::string> scopes;  // the token's scopes; the one needed most first
   std::size_t max_response_bytes = 64 * 1024;
   std::function<void(std::span<const std::byte>)> sink;
+  std::uint64_t bytes_to_digest = 0;  // see http::Request
   // 429, 5xx and network failures, by the policy. Never for PATCH, which appends (5.8). Then the
   // errors thrown are not retryable any more: there is one level of retrying.
   bool retry = true;

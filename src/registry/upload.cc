@@ -217,6 +217,7 @@ Upload::Outcome Upload::request(Step step, http::Method method, const http::Url&
   call.headers = std::move(headers);
   call.scopes = target_.scopes;
   call.retry = false;
+  if (step == Step::commit) call.bytes_to_digest = descriptor_->size;
   const auto prepare = [&](Call& next) {
     total_sent_ += in_flight_.exchange(0);
     if (piece) next.body = body_of(piece());

@@ -321,6 +321,7 @@ TEST_CASE("a peer that takes, says or finishes nothing is given up (F08, F09, F1
     bool upload;
     std::function<void(HttpConnection&)> act;
     const char* says;
+    std::uint64_t bytes_to_digest = 0;
   };
   const std::vector<Case> cases{
       {"stops reading", true,
@@ -336,6 +337,8 @@ TEST_CASE("a peer that takes, says or finishes nothing is given up (F08, F09, F1
        },
        "did not answer within"},
       {"never answers", false, [](HttpConnection& c) { c.stall(); }, "did not answer within 0.3 s"},
+      {"never answers a commit", false, [](HttpConnection& c) { c.stall(); },
+       "did not answer within 1.3 s", 10'000'000},
       {"drips its head", false,
        [](HttpConnection& c) { c.drip("HTTP/1.1 200 OK\r\nX: " + std::string(10'000, 'x'), 20ms); },
        "did not answer within 0.3 s"},
@@ -353,9 +356,9 @@ TEST_CASE("a peer that takes, says or finishes nothing is given up (F08, F09, F1
     HttpServer server([&](const HttpRequest&, HttpConnection& connection) { c.act(connection); });
     Client client(options_with(300ms), kNoLog);
     PatternSource source(20'000'000);
-    const Request request = c.upload
-                                ? make_upload(Method::patch, server.url("/u"), source, 20'000'000)
-                                : make_request(Method::get, server.url("/g"));
+    Request request = c.upload ? make_upload(Method::patch, server.url("/u"), source, 20'000'000)
+                               : make_request(Method::get, server.url("/g"));
+    request.bytes_to_digest = c.bytes_to_digest;
     const Error error = error_of([&] { (void)client.send(request, {}); });
     CAPTURE(std::string(error.what()));
     CHECK(error.kind() == ErrorKind::network);

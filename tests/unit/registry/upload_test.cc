@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace tug::registry {
@@ -303,6 +304,17 @@ TEST_CASE("a server that stops reading is given up, and tried again (F08)") {
   const std::string bytes = some_bytes(20'000'000);  // more than the buffers between us take
   lab.put(bytes);
   CHECK(lab.holds(bytes));
+}
+
+TEST_CASE("the commit of a large blob is waited for longer than for an answer to nothing") {
+  RegistryLab lab(lab_options());
+  lab.registry.script(edit(
+      "PUT", [](HttpResponse&) { std::this_thread::sleep_for(milliseconds(700)); }, 1));
+  const std::string bytes = some_bytes(20'000'000);
+  lab.put(bytes);
+  CHECK(lab.holds(bytes));
+  CHECK(lab.registry.count("PUT") == 1);
+  CHECK(lab.registry.count("HEAD") == 0);  // nobody had to look whether it is there
 }
 
 TEST_CASE("Retry-After is waited for, within reason") {
