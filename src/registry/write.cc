@@ -13,11 +13,21 @@ namespace {
 
 constexpr int kMaxHops = 3;
 
+// Where it leads, without what may be a secret in it (rule S7).
+std::string shown_location(const Answer& answer) {
+  const auto location = answer.response.headers.get("Location");
+  if (!location) return "nowhere";
+  try {
+    return printable(answer.url.resolve(*location).redacted(), 200);
+  } catch (const Error& error) {
+    return error.message();  // shows no query and no userinfo either
+  }
+}
+
 Error refused_redirect(const Answer& answer, http::Method method, std::string_view why) {
-  const std::string location(answer.response.headers.get("Location").value_or("nowhere"));
   std::string message =
       fmt::format("{} redirected a {} with status {} to {}: {}", authority(answer.url),
-                  http::to_string(method), answer.response.status, printable(location, 200), why);
+                  http::to_string(method), answer.response.status, shown_location(answer), why);
   return Error(ErrorKind::protocol, std::move(message))
       .set_http_status(answer.response.status)
       .set_hint("a proxy in front of the registry may redirect http to https");

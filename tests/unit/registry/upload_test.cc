@@ -556,6 +556,30 @@ TEST_CASE("redirects of writes") {
   for (const Case& c : cases) check_case(c);
 }
 
+TEST_CASE("a refused redirect of a write is told without its secrets (S7)") {
+  struct Told {
+    std::string_view name;
+    std::string location;
+    std::string_view says;
+  };
+  for (const Told& t :
+       {Told{"a signed URL", "https://s3.example/b?X-Amz-Signature=s3cret&token=s3cret",
+             "https://s3.example/b"},
+        Told{"relative", "/login?token=s3cret", "/login"},
+        Told{"userinfo", "https://user:s3cret@s3.example/b", "URL"},
+        Told{"no URL", "https://s3.example:x/b?token=s3cret", "https://s3.example:x/b"}}) {
+    CAPTURE(t.name);
+    RegistryLab lab(lab_options());
+    lab.registry.script(
+        fault("PATCH", Act::answer, answer(301, "", {{"Location", t.location}}), Fault::kAlways));
+    const std::string line = test::error_of([&] { lab.put(kLarge); }).what();
+    CAPTURE(line);
+    CHECK(line.find(t.says) != std::string::npos);
+    CHECK(line.find("s3cret") == std::string::npos);
+    CHECK(lab.debug_log().find("s3cret") == std::string::npos);
+  }
+}
+
 TEST_CASE("307 repeats a write with its body (F51)") {
   for (const std::string method : {"PATCH", "PUT"}) {
     for (const std::string* bytes : {&kSmall, &kLarge}) {
