@@ -167,7 +167,8 @@ Answer Host::Impl::exchange(const Call& call, const std::stop_token& stop) {
     // S1, S5: what is not the registry's own origin gets no credentials, and its 401 no answer.
     Answer answer = endpoint().is_own(url) ? authorised(call, url, stop)
                                            : Answer{send(call, url, {}, stop), url};
-    if (!is_redirect(answer.response.status) || !is_read(call.method)) return answer;
+    const bool follows = call.follow_redirects && is_read(call.method);
+    if (!is_redirect(answer.response.status) || !follows) return answer;
     if (hops == kMaxRedirects) {
       throw Error(ErrorKind::protocol, "too many redirects, the last from " + url.redacted());
     }

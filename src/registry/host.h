@@ -82,6 +82,8 @@ struct Call {
   // token stays. For what may be refused without harm, and would ask for rights that nothing else
   // needs (3.2: cancelling an upload wants `delete`).
   bool best_effort = false;
+  // Of GET and HEAD. False: a redirect is the answer.
+  bool follow_redirects = true;
 };
 
 // A response and the URL that gave it (after redirects).

@@ -379,12 +379,11 @@ bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& s
 
 std::optional<std::uint64_t> Repository::blob_size(const Digest& digest,
                                                    const std::stop_token& stop) {
-  Call call = read_call("blobs/" + digest.str());
-  call.method = http::Method::head;
   try {
-    const Answer answer = host_.call(call, stop);
-    if (answer.response.status != 200 || contradicts(answer.response, digest)) return std::nullopt;
-    return parse_uint(trim(answer.response.headers.get("Content-Length").value_or("")));
+    const auto answer = head_blob(upload_target(), digest, true, stop);
+    if (!answer || answer->response.status != 200 || contradicts(answer->response, digest))
+      return std::nullopt;
+    return parse_uint(trim(answer->response.headers.get("Content-Length").value_or("")));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::server || error.kind() == ErrorKind::rate_limited)
       return std::nullopt;

@@ -3,6 +3,7 @@
 #include "base/parallel.h"
 #include "base/strings.h"
 #include "registry/error_body.h"
+#include "registry/redirects.h"
 #include "registry/write.h"
 
 #include <fmt/format.h>
@@ -46,6 +47,27 @@ std::optional<std::string_view> digest_in_query(const http::Url& url) {
   return std::nullopt;
 }
 
+// What the place says that a HEAD was redirected to; nullopt when it cannot be asked. It is asked
+// once: nothing hangs on its answer that would be worth waiting for.
+std::optional<Answer> follow(Host& host, Call call, const Answer& redirect,
+                             const std::stop_token& stop) {
+  call.follow_redirects = true;
+  call.retry = false;
+  try {
+    call.url = redirect_target(redirect, is_local(redirect.url));
+    Answer answer = host.call(call, stop);
+    const int status = answer.response.status;
+    // So says storage whose URLs are signed for GET.
+    if (status == 403 || status == 405) return std::nullopt;
+    return answer;
+  } catch (const Error& error) {
+    const ErrorKind kind = error.kind();
+    if (kind != ErrorKind::protocol && kind != ErrorKind::network && kind != ErrorKind::tls) throw;
+    host.environment().log.debug(error.what());
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 UploadHabits::Values UploadHabits::get() const {
@@ -58,25 +80,28 @@ void UploadHabits::learn(const std::function<void(Values&)>& change) {
   change(values_);
 }
 
-bool blob_exists(const UploadTarget& target, const Descriptor& descriptor, bool retry,
-                 const std::stop_token& stop) {
+std::optional<Answer> head_blob(const UploadTarget& target, const Digest& digest, bool retry,
+                                const std::stop_token& stop) {
   Call call;
   call.method = http::Method::head;
-  call.path = fmt::format("/v2/{}/blobs/{}", target.name.repository(), descriptor.digest.str());
+  call.path = fmt::format("/v2/{}/blobs/{}", target.name.repository(), digest.str());
   call.scopes = target.scopes;
   call.retry = retry;
+  call.follow_redirects = false;
+  Answer answer = target.host.call(call, stop);
+  if (!is_redirect(answer.response.status)) return answer;
+  return follow(target.host, std::move(call), answer, stop);
+}
+
+bool blob_exists(const UploadTarget& target, const Descriptor& descriptor, bool retry,
+                 const std::stop_token& stop) {
   try {
-    const Answer answer = target.host.call(call, stop);
-    const int status = answer.response.status;
-    if (status == 200) {
-      const auto length = answer.response.headers.get("Content-Length");
-      const bool size_differs = length && parse_uint(trim(*length)) != descriptor.size;
-      return !size_differs && !contradicts(answer.response, descriptor.digest);
-    }
-    // Storage whose URLs are signed for GET refuses HEAD: the redirect itself says that it is
-    // there.
-    const bool redirected = answer.url.path() != call.path;
-    return redirected && (status == 403 || status == 405);
+    const auto answer = head_blob(target, descriptor.digest, retry, stop);
+    if (!answer) return true;
+    if (answer->response.status != 200) return false;
+    const auto length = answer->response.headers.get("Content-Length");
+    const bool size_differs = length && parse_uint(trim(*length)) != descriptor.size;
+    return !size_differs && !contradicts(answer->response, descriptor.digest);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::server || error.kind() == ErrorKind::rate_limited) return false;
     throw;

@@ -47,8 +47,13 @@ struct UploadTarget {
   UploadHabits& habits;
 };
 
-// HEAD …/blobs/<digest>, by the rules of 5.2. `retry`: 429, 5xx and network failures by the
-// policy; in the end 429 and 5xx mean "not there", for POST decides.
+// HEAD …/blobs/<digest>, redirects followed. nullopt: it was redirected to where nobody can be
+// asked (refused, unreachable, only for GET). A registry sends nobody to a blob that it does not
+// have, so that means "there"; where it is wrong, the manifest's PUT says so (6.6). `retry`: 429,
+// 5xx and network failures of the registry, by the policy.
+std::optional<Answer> head_blob(const UploadTarget& target, const Digest& digest, bool retry,
+                                const std::stop_token& stop);
+// The same by the rules of 5.2: in the end 429 and 5xx mean "not there", for POST decides.
 bool blob_exists(const UploadTarget& target, const Descriptor& descriptor, bool retry,
                  const std::stop_token& stop);
 

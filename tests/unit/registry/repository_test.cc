@@ -100,6 +100,28 @@ TEST_CASE("a blob behind a redirect is there even when storage refuses HEAD (F81
   }
 }
 
+TEST_CASE(
+    "a blob behind a redirect that cannot be followed is taken to be there, of no known size") {
+  struct Case {
+    std::string_view name;
+    test::HeaderList headers;
+  };
+  for (const Case& c :
+       {Case{"nowhere", {}}, Case{"no URL", {{"Location", "ftp://storage.example/1"}}},
+        Case{"two places", {{"Location", "/storage/1"}, {"Location", "/storage/2"}}},
+        Case{"in a circle", {{"Location", "?again"}}},
+        Case{"nobody listens", {{"Location", "http://127.0.0.1:1/1?sig=s3cret"}}}}) {
+    CAPTURE(c.name);
+    RegistryLab lab;
+    lab.registry.script(answers("HEAD", "^/v2/team/app/blobs/", 307, c.headers));
+    const Descriptor descriptor = blob_of(kBytes).descriptor;
+    CHECK(lab.repository.has_blob(descriptor, lab.stop));
+    CHECK(lab.repository.blob_size(descriptor.digest, lab.stop) == std::nullopt);
+    CHECK(lab.slept() == std::chrono::milliseconds(0));
+    CHECK(lab.debug_log().find("s3cret") == std::string::npos);
+  }
+}
+
 // --- get_blob ------------------------------------------------------------------------------------
 
 TEST_CASE("a small blob is read and checked") {
