@@ -116,6 +116,7 @@ struct Repository::Uploads {
   explicit Uploads(const UploadTuning& sizes) : tuning(sizes) {}
   const UploadTuning tuning;
   UploadHabits habits;
+  CancelTime cancel_time;
 
   // Sessions that refused mounts opened (5.3). Gives back the one that is not kept: there is one
   // for a digest, the newest, and never very many.
@@ -370,7 +371,7 @@ void Repository::list_referrer(const Referrer& referrer, const std::stop_token& 
 // --- blobs ---------------------------------------------------------------------------------------
 
 UploadTarget Repository::upload_target() const {
-  return {host_, name_, scopes_, uploads_->tuning, uploads_->habits};
+  return {host_, name_, scopes_, uploads_->tuning, uploads_->habits, uploads_->cancel_time};
 }
 
 bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {

@@ -66,7 +66,8 @@ class Repository {
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent, const std::stop_token& stop);
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         const std::stop_token& stop);
-  // Cancels what refused mounts opened and no upload needed: best effort, within seconds (5.15).
+  // Cancels what refused mounts opened and no upload needed: best effort, within seconds (5.15),
+  // and after a stop within what the uploads' own cancelling left of them.
   void cancel_sessions(const std::stop_token& stop) noexcept;
 
   // All tags, in the server's order, pages followed.

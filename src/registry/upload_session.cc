@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <thread>
 #include <utility>
@@ -17,25 +18,39 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kCancelLimit{5'000};             // 5.15
-constexpr milliseconds kCancelLimitWhenStopped{3'000};  // F88
+constexpr milliseconds kCancelLimit{5'000};  // 5.15
+// Less than F88 allows: who presses ^C gets the prompt back within 2 s.
+constexpr milliseconds kCancelLimitWhenStopped{1'500};
 constexpr std::size_t kParallelCancels = 8;
 
-// A stop_token that fires when `limit` is over: for the last word to a server that may be dead.
+// A stop_token that fires when the time for cancelling is over: for the last word to a server that
+// may be dead. A stop request that comes meanwhile shortens it.
 class Deadline {
  public:
-  explicit Deadline(milliseconds limit)
-      : thread_([this, limit](const std::stop_token& done) {
-          std::mutex mutex;
-          std::unique_lock lock(mutex);
-          std::condition_variable_any().wait_for(lock, done, limit, [] { return false; });
-          source_.request_stop();
-        }) {}
+  Deadline(CancelTime& time, const std::stop_token& stop)
+      : on_stop_(stop, [this] { wake(); }),
+        thread_([this, &time, stop](const std::stop_token& done) { run(time, stop, done); }) {}
   [[nodiscard]] std::stop_token token() const { return source_.get_token(); }
 
  private:
+  void wake() {
+    const std::lock_guard lock(mutex_);
+    woken_.notify_all();
+  }
+  void run(CancelTime& time, const std::stop_token& stop, const std::stop_token& done) {
+    std::unique_lock lock(mutex_);
+    woken_.wait_for(lock, done, time.left(false), [&] { return stop.stop_requested(); });
+    if (stop.stop_requested()) woken_.wait_for(lock, done, time.left(true), [] { return false; });
+    if (done.stop_requested()) return;
+    time.give_up();
+    source_.request_stop();
+  }
+
   std::stop_source source_;
-  std::jthread thread_;
+  std::mutex mutex_;
+  std::condition_variable_any woken_;
+  const std::stop_callback<std::function<void()>> on_stop_;
+  const std::jthread thread_;  // the last: it uses all the others
 };
 
 // The value of the query's key `digest` as it stands there, undecoded.
@@ -78,6 +93,20 @@ UploadHabits::Values UploadHabits::get() const {
 void UploadHabits::learn(const std::function<void(Values&)>& change) {
   const std::lock_guard lock(mutex_);
   change(values_);
+}
+
+milliseconds CancelTime::left(bool stopped) {
+  const std::lock_guard lock(mutex_);
+  if (given_up_) return milliseconds(0);
+  if (!stopped) return kCancelLimit;
+  const auto now = std::chrono::steady_clock::now();
+  if (!until_) until_ = now + kCancelLimitWhenStopped;
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*until_ - now));
+}
+
+void CancelTime::give_up() {
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
 }
 
 std::optional<Answer> head_blob(const UploadTarget& target, const Digest& digest, bool retry,
@@ -196,7 +225,8 @@ void cancel_sessions(const UploadTarget& target, std::vector<UploadSession> sess
   std::erase_if(sessions, [](const UploadSession& session) { return session.gone; });
   if (sessions.empty()) return;
   try {
-    const Deadline deadline(stop.stop_requested() ? kCancelLimitWhenStopped : kCancelLimit);
+    if (target.cancel_time.left(stop.stop_requested()) == milliseconds(0)) return;
+    const Deadline deadline(target.cancel_time, stop);
     parallel_for_each(sessions, kParallelCancels, deadline.token(),
                       [&](const UploadSession& session, const std::stop_token& over) {
                         Call call;

@@ -11,6 +11,7 @@
 #include <tug/error.h>
 #include <tug/reference.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -38,6 +39,21 @@ class UploadHabits {
   Values values_;
 };
 
+// How long the cancelling of a repository's sessions may take (5.15). Any thread.
+class CancelTime {
+ public:
+  // What is left. For each cancelling by itself while nobody asked for a stop; afterwards for all
+  // of them together, from the first on.
+  std::chrono::milliseconds left(bool stopped);
+  // The registry did not answer in time: nothing is left from now on.
+  void give_up();
+
+ private:
+  std::mutex mutex_;
+  bool given_up_ = false;
+  std::optional<std::chrono::steady_clock::time_point> until_;
+};
+
 // Where blobs go. References must outlive it.
 struct UploadTarget {
   Host& host;
@@ -45,6 +61,7 @@ struct UploadTarget {
   const std::vector<std::string>& scopes;
   const UploadTuning& tuning;
   UploadHabits& habits;
+  CancelTime& cancel_time;
 };
 
 // HEAD …/blobs/<digest>, redirects followed. nullopt: it was redirected to where nobody can be
@@ -85,8 +102,8 @@ void keep_location(const UploadTarget& target, UploadSession& session, const Ans
 StoredRange ask_session(const UploadTarget& target, UploadSession& session,
                         const std::stop_token& stop);
 
-// DELETE, best effort: within seconds in all, however many they are and even if `stop` was
-// requested already. A registry that does not answer for one is not asked for the others.
+// DELETE, best effort: within the target's cancel_time, however many they are and even if `stop`
+// was requested already. A registry that does not answer for one is not asked for the others.
 void cancel_sessions(const UploadTarget& target, std::vector<UploadSession> sessions,
                      const std::stop_token& stop) noexcept;
 

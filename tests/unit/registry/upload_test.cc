@@ -1179,6 +1179,23 @@ TEST_CASE("a registry that has gone away is not asked to cancel one session afte
   CHECK(lab.registry.count("DELETE") <= 8);
 }
 
+TEST_CASE("a registry that is silent about one session after a stop is asked about no other") {
+  LabOptions options = lab_options();
+  options.stall = milliseconds(60'000);  // it is not the stall that ends the cancelling
+  RegistryLab lab(options);
+  CHECK_FALSE(lab.repository.mount_blob(blob_of(kSmall).descriptor, "team/base", lab.stop));
+  lab.registry.script(fault("DELETE", Act::stall, {}, Fault::kAlways));
+  std::stop_source stop;
+  const Blob blob = blob_of(kLarge, nullptr, [&](std::uint64_t offset) {
+    if (offset > 20'000) stop.request_stop();
+  });
+  const Error error = test::error_of([&] { lab.repository.put_blob(blob, {}, stop.get_token()); });
+  CHECK(error.kind() == ErrorKind::interrupted);
+  CHECK(lab.registry.count("DELETE") == 1);
+  lab.repository.cancel_sessions(stop.get_token());
+  CHECK(lab.registry.count("DELETE") == 1);
+}
+
 // --- local content -------------------------------------------------------------------------------
 
 TEST_CASE("wrong content is never committed, in any mode") {
