@@ -333,10 +333,12 @@ void Upload::restart_once(const Outcome& outcome) {
   throw *outcome.error;
 }
 
-// A body was refused in the middle: the next session's POST has the token refreshed.
+// A body was refused, and Host has dropped the token. A chunk goes out again in its session, so
+// that a large blob outlives any number of short tokens; a whole body goes into a session of its
+// own.
 void Upload::reauthorise(const Outcome& outcome) {
   if (reauthorised_++ == kMaxReauthorisations) throw *outcome.error;
-  start_over();
+  if (outcome.step != Step::chunk) start_over();
 }
 
 void Upload::switch_mode(const Outcome& outcome) {
@@ -410,6 +412,7 @@ bool Upload::resume(const Outcome& outcome) {
 void Upload::note_progress() {
   if (offset_ <= furthest_) return;
   furthest_ = offset_;
+  reauthorised_ = 0;
   attempts_.progress();
 }
 

@@ -464,6 +464,28 @@ TEST_CASE("a 401 in the middle of a body starts the blob again with a new token 
   CHECK(lab.requests() <= 12);
 }
 
+TEST_CASE("a 401 to a chunk costs a token and that chunk, however often it comes") {
+  LabOptions options = with_bearer();
+  options.registry.session_headers = {{"OCI-Chunk-Max-Length", "10000"}};
+  RegistryLab lab(options);
+  for (const int request : {2, 4, 6, 8}) {
+    lab.registry.script(fault(
+        "PATCH", Act::answer,
+        answer(401, error_body("UNAUTHORIZED"),
+               {{"WWW-Authenticate",
+                 "Bearer realm=\"" + lab.registry.url("/token") + "\",service=\"scripted\""}}),
+        1, request));
+  }
+  lab.put(kLarge);
+  CHECK(lab.holds(kLarge));
+  CHECK(lab.registry.count("POST", "/blobs/uploads/") == 1);
+  const std::vector<std::string> ranges{"0-9999",      "10000-19999", "10000-19999",
+                                        "20000-29999", "20000-29999", "30000-39999",
+                                        "30000-39999", "40000-49999", "40000-49999"};
+  CHECK(ranges_of(lab) == ranges);
+  CHECK(lab.registry.token_count() == 5);
+}
+
 TEST_CASE("401 to every body ends in an auth error (F35)") {
   RegistryLab lab(with_bearer());
   lab.registry.script(
