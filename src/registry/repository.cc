@@ -260,7 +260,7 @@ void Repository::put_manifest(const std::string& identifier, const Descriptor& d
     if (!referrer || (answer && answer->response.headers.get("OCI-Subject"))) return;
     // Without an answer nobody said OCI-Subject, though the registry may know the word.
     if (!answer && has_referrers_api(referrer->subject, stop)) return;
-    list_referrer(*referrer, stop);
+    list_or_note(*referrer, stop);
   });
 }
 
@@ -339,6 +339,19 @@ bool Repository::names(const std::string& identifier, const Digest& digest,
 bool Repository::has_referrers_api(const Digest& subject, const std::stop_token& stop) {
   const Answer answer = host_.call(read_call("referrers/" + subject.str()), stop);
   return answer.response.status == 200 && media_type_of(answer.response) == media_type::kOciIndex;
+}
+
+// The manifest itself is stored by now. Where nobody may write the fallback tag (immutable tags, a
+// rule for their names, a full quota), only its listing is missing.
+void Repository::list_or_note(const Referrer& referrer, const std::stop_token& stop) {
+  try {
+    list_referrer(referrer, stop);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::denied && error.kind() != ErrorKind::limit) throw;
+    if (const auto& note = host_.environment().note)
+      note(fmt::format("{} was pushed, but not listed: {}", referrer.descriptor.digest.str(),
+                       error.what()));
+  }
 }
 
 // Adds to the referrers tag, which is read again when somebody else was faster.

@@ -43,8 +43,9 @@ class Repository {
   // identifier the bytes are checked against it.
   RawManifest get_manifest(const std::string& identifier, const std::stop_token& stop);
   // PUT …/manifests/<identifier>; returns when it counts as stored (6.4), after recovery from lost
-  // answers; a manifest with a subject is then listed among the subject's referrers (6.7). Throws
-  // MissingBlobsError when the registry says that something it names is not there (6.6).
+  // answers; a manifest with a subject is then listed among the subject's referrers (6.7), or a
+  // note says that the registry does not allow it. Throws MissingBlobsError when the registry says
+  // that something it names is not there (6.6).
   void put_manifest(const std::string& identifier, const Descriptor& descriptor,
                     const std::string& bytes, const std::stop_token& stop);
 
@@ -89,6 +90,7 @@ class Repository {
   void check_stored(const Answer& answer, const std::string& identifier, const Digest& digest,
                     const std::stop_token& stop);
   bool has_referrers_api(const Digest& subject, const std::stop_token& stop);
+  void list_or_note(const Referrer& referrer, const std::stop_token& stop);
   void list_referrer(const Referrer& referrer, const std::stop_token& stop);
 
   Host& host_;

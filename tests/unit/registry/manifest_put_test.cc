@@ -368,6 +368,24 @@ TEST_CASE("a race for the fallback tag loses nobody (F98)") {
   CHECK(lab.registry.count("PUT", "/manifests/sha256-") == 6);
 }
 
+TEST_CASE("a fallback tag that may not be written is noted, for the manifest is stored") {
+  for (const int status : {403, 413}) {
+    CAPTURE(status);
+    RegistryLab lab(without_referrers());
+    lab.registry.add_blob("team/app", kLayer);
+    Fault refused = on_put(Act::answer, answer(status));
+    refused.target = "/manifests/sha256-";
+    refused.count = Fault::kAlways;
+    lab.registry.script(refused);
+    put(lab, "1", referring(1));
+    CHECK(lab.registry.manifest("team/app", "1") == referring(1));
+    CHECK(listed(lab).empty());
+    REQUIRE(lab.notes().size() == 1);
+    CHECK(lab.notes().front().find(std::to_string(status)) != std::string::npos);
+    CHECK(lab.notes().front().find(kSubject.str()) != std::string::npos);
+  }
+}
+
 TEST_CASE("a fallback tag that is no index is left alone") {
   RegistryLab lab(without_referrers());
   lab.registry.add_blob("team/app", kLayer);
