@@ -23,8 +23,8 @@ namespace tug::registry {
 namespace {
 
 constexpr std::size_t kMaxTagPage = 32 * 1024 * 1024;  // some registries ignore n= and send all
-constexpr std::size_t kMaxTags = 1'000'000;
-constexpr int kMaxPages = 10'000;
+constexpr std::size_t kMaxTagBytes = 64'000'000;       // in memory: about a million tags
+constexpr std::size_t kMaxPages = 10'000;
 constexpr int kReferrerRounds = 3;  // 6.7
 constexpr std::size_t kMaxKeptSessions = 64;
 
@@ -81,25 +81,16 @@ std::vector<Digest> missing_digests(std::string_view body, const std::string& ma
   return digests;
 }
 
-void add_tags(const Answer& answer, std::vector<std::string>& tags) {
+Json parse_tag_page(const Answer& answer) {
   Json::Limits limits;
   limits.max_bytes = kMaxTagPage;
-  const Json page = with_context("the tag list of " + authority(answer.url), [&] {
+  return with_context("the tag list of " + authority(answer.url), [&] {
     try {
       return Json::parse(answer.response.body, limits);
     } catch (const Error& error) {
       throw Error(ErrorKind::protocol, error.message());
     }
   });
-  const Json* list = page.find("tags");
-  const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
-  if (items == nullptr) return;  // null: an empty repository
-  for (const Json& item : *items) {
-    const std::string* tag = item.as_string();
-    if (tag == nullptr || tags.size() == kMaxTags)
-      throw Error(ErrorKind::protocol, authority(answer.url) + " sent an unusable list of tags");
-    tags.push_back(*tag);
-  }
 }
 
 std::optional<std::string> next_page(const http::Response& response) {
@@ -108,6 +99,44 @@ std::optional<std::string> next_page(const http::Response& response) {
   }
   return std::nullopt;
 }
+
+// The pages of a list of tags, put together. What is kept of them, the links between them included,
+// is bounded: a registry may send pages for ever, and anything as a tag.
+class TagList {
+ public:
+  void add_page(const Answer& answer) {
+    const Json page = parse_tag_page(answer);
+    const Json* list = page.find("tags");
+    const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
+    if (items == nullptr) return;  // null: an empty repository
+    for (const Json& item : *items) {
+      const std::string* tag = item.as_string();
+      if (tag == nullptr || !is_tag(*tag))
+        throw Error(ErrorKind::protocol, authority(answer.url) + " lists something that is no tag");
+      charge(answer, *tag);
+      tags_.push_back(*tag);
+    }
+  }
+  // The next page is at `link`, where no page before it was.
+  void add_link(const Answer& answer, const std::string& link) {
+    charge(answer, link);
+    if (!links_.insert(link).second || links_.size() > kMaxPages)
+      throw Error(ErrorKind::protocol, authority(answer.url) + " sends pages without an end");
+  }
+  std::vector<std::string> take() { return std::move(tags_); }
+
+ private:
+  void charge(const Answer& answer, const std::string& text) {
+    bytes_ += sizeof(text) + text.size();
+    if (bytes_ > kMaxTagBytes)
+      throw Error(ErrorKind::limit, fmt::format("{} lists more than {} of tags",
+                                                authority(answer.url), human_bytes(kMaxTagBytes)));
+  }
+
+  std::vector<std::string> tags_;
+  std::set<std::string> links_;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace
 
@@ -485,20 +514,18 @@ void Repository::cancel_sessions(const std::stop_token& stop) noexcept {
 // --- tags ----------------------------------------------------------------------------------------
 
 std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
-  std::vector<std::string> tags;
-  std::set<std::string> seen;
+  TagList tags;
   Call call = read_call("tags/list?n=1000");
   call.max_response_bytes = kMaxTagPage;
   return with_context("listing the tags of " + name_.name(), [&] {
     for (;;) {
       const Answer answer = read_all(call, stop);
       if (answer.response.status != 200) throw host_.failure(answer, scopes_);
-      add_tags(answer, tags);
+      tags.add_page(answer);
       const auto next = next_page(answer.response);
-      if (!next) return std::move(tags);
+      if (!next) return tags.take();
       call.url = host_.resolve_location(answer.url, *next);
-      if (!seen.insert(call.url->str()).second || seen.size() > kMaxPages)
-        throw Error(ErrorKind::protocol, authority(answer.url) + " sends pages without an end");
+      tags.add_link(answer, call.url->str());
     }
   });
 }

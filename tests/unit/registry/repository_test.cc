@@ -266,7 +266,9 @@ TEST_CASE("tag lists that are strange") {
   for (const Case& c :
        {Case{R"({"name":"team/app","tags":null})", std::nullopt},
         Case{R"({"name":"team/app"})", std::nullopt}, Case{R"({"tags":[1]})", ErrorKind::protocol},
-        Case{"<html>", ErrorKind::protocol}, Case{"", ErrorKind::protocol}}) {
+        Case{R"({"tags":["a b"]})", ErrorKind::protocol},
+        Case{R"({"tags":[""]})", ErrorKind::protocol}, Case{"<html>", ErrorKind::protocol},
+        Case{"", ErrorKind::protocol}}) {
     CAPTURE(c.body);
     RegistryLab lab;
     lab.registry.script(answers("GET", "/tags/", 200, {}, std::string(c.body)));
@@ -276,6 +278,17 @@ TEST_CASE("tag lists that are strange") {
       CHECK(lab.repository.list_tags(lab.stop).empty());
     }
   }
+}
+
+TEST_CASE("a list of tags that would fill the memory is refused") {
+  std::string body = R"({"tags":[")" + std::string(128, 'a') + '"';
+  for (int i = 0; i < 209'999; ++i) body += ",\"" + std::string(128, 'a') + '"';
+  body += "]}";
+  RegistryLab lab;
+  lab.registry.script(answers("GET", "/tags/list.n=1000$", 200,
+                              {{"Link", "</v2/team/app/tags/list?page=2>; rel=\"next\""}}, body));
+  lab.registry.script(answers("GET", "/tags/list.page=2$", 200, {}, body));
+  check_error(ErrorKind::limit, "64.0 MB", [&] { lab.repository.list_tags(lab.stop); });
 }
 
 TEST_CASE("pages without an end are not followed for ever, and a missing repository is said") {
