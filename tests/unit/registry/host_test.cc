@@ -666,7 +666,8 @@ TEST_CASE("cancelling sessions, which wants `delete`, changes nothing for what i
   const RegistryReference name = registry.server.reference();
   const UploadTuning tuning;
   UploadHabits habits;
-  const UploadTarget target{host, name, kScopes, tuning, habits};
+  CancelTime cancel_time;
+  const UploadTarget target{host, name, kScopes, tuning, habits, cancel_time};
   const http::Url session = http::Url::parse(registry.server.url("/v2/team/app/session"));
   cancel_sessions(target, {{session, {}, {}, false}, {session, {}, {}, false}}, {});
   CHECK(registry.server.count("DELETE /v2/team/app/session Bearer t1") == 2);
