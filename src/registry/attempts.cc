@@ -16,6 +16,17 @@ using std::chrono::milliseconds;
 // no bound on a blob whose every chunk is progress.
 constexpr milliseconds kSleepBudget = std::chrono::minutes(5);
 
+// `error` of the last of so many attempts, saying so.
+Error out_of_attempts(Error error, int attempts, std::optional<milliseconds> retry_after,
+                      const RetryPolicy& policy) {
+  if (attempts > 1) error.add_context(fmt::format("after {} attempts", attempts));
+  if (retry_after && *retry_after > policy.max_retry_after) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after);
+    error.set_hint(fmt::format("it asks to wait {} s (Retry-After)", seconds.count()));
+  }
+  return error.set_retryable(false);
+}
+
 }  // namespace
 
 std::optional<milliseconds> retry_after(const http::Response& response) {
@@ -30,26 +41,23 @@ std::array<milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept {
           std::min(policy.max_delay, policy.base_delay * 6)};
 }
 
-Error out_of_attempts(Error error, int attempts, std::optional<milliseconds> retry_after,
-                      const RetryPolicy& policy) {
-  if (attempts > 1) error.add_context(fmt::format("after {} attempts", attempts));
-  if (retry_after && *retry_after > policy.max_retry_after) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after);
-    error.set_hint(fmt::format("it asks to wait {} s (Retry-After)", seconds.count()));
-  }
-  return error.set_retryable(false);
-}
-
-void Attempts::failed(const Error& error, std::optional<milliseconds> retry_after) {
+milliseconds Attempts::next(const Error& error, std::optional<milliseconds> retry_after) {
   ++failures_;
   const RetryPolicy& policy = environment_.retry;
   const auto delay = http::retry_delay(policy, failures_, jitter(environment_.timing), retry_after);
-  if (delay && slept_ + *delay <= kSleepBudget) {
-    slept_ += *delay;
-    sleep(environment_.timing, *delay, stop_);
-    return;
-  }
-  throw out_of_attempts(error, failures_, retry_after, policy);
+  if (!delay || !pay(*delay)) throw out_of_attempts(error, failures_, retry_after, policy);
+  return *delay;
+}
+
+void Attempts::failed(const Error& error, std::optional<milliseconds> retry_after) {
+  sleep(environment_.timing, next(error, retry_after), stop_);
+}
+
+bool Attempts::pay(milliseconds delay) {
+  if (slept_ + delay > kSleepBudget) return false;
+  if (!environment_.sleep_budget->take(now(environment_.timing), delay)) return false;
+  slept_ += delay;
+  return true;
 }
 
 }  // namespace tug::registry

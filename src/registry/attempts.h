@@ -24,26 +24,26 @@ std::optional<std::chrono::milliseconds> retry_after(const http::Response& respo
 // default policy (5.8, 6.6).
 std::array<std::chrono::milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept;
 
-// `error` of the last of so many attempts, saying so, and no longer retryable.
-Error out_of_attempts(Error error, int attempts,
-                      std::optional<std::chrono::milliseconds> retry_after,
-                      const RetryPolicy& policy);
-
-// One thread.
+// One thread. Sleep is bounded for this operation and, by the environment's budget, for the push.
 class Attempts {
  public:
   // `environment` must outlive this.
   Attempts(const Environment& environment, std::stop_token stop)
       : environment_(environment), stop_(std::move(stop)) {}
 
-  // An attempt failed with `error`: sleeps until the next one may begin, or throws `error`, saying
-  // after how many attempts, when there is none.
+  // An attempt failed with `error`: how long to sleep before the next one. Throws `error`, saying
+  // after how many attempts and no longer retryable, when there is none.
+  std::chrono::milliseconds next(const Error& error,
+                                 std::optional<std::chrono::milliseconds> retry_after);
+  // The same, and sleeps.
   void failed(const Error& error, std::optional<std::chrono::milliseconds> retry_after);
   // Something was achieved: the count starts again, so that a large blob gets over a bad link. The
   // budget of sleep goes on.
   void progress() noexcept { failures_ = 0; }
 
  private:
+  bool pay(std::chrono::milliseconds delay);
+
   const Environment& environment_;
   std::stop_token stop_;
   int failures_ = 0;

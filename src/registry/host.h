@@ -19,6 +19,7 @@
 #include "http/retry.h"
 #include "registry/credentials.h"
 #include "registry/registries_conf.h"
+#include "registry/sleep_budget.h"
 
 #include <tug/error.h>
 #include <tug/reference.h>
@@ -55,6 +56,8 @@ struct Environment {
   // May be empty.
   std::function<void(std::string_view)> note;
   Timing timing = {};
+  // Copies share it: it is one for all hosts and repositories of a push.
+  std::shared_ptr<SleepBudget> sleep_budget = std::make_shared<SleepBudget>();
 };
 
 // One request to a registry.

@@ -67,14 +67,16 @@ Answer pass(const Environment& environment, RateGate& gate, const std::function<
   if (answer.response.status == kTooManyRequests) {
     const RetryPolicy& policy = environment.retry;
     const auto asked = retry_after(answer.response);
-    gate.pause_for(std::min(asked.value_or(policy.base_delay), policy.max_retry_after));
+    const auto pause = std::min(asked.value_or(policy.base_delay), policy.max_retry_after);
+    if (environment.sleep_budget->take(now(environment.timing), pause)) gate.pause_for(pause);
   }
   return answer;
 }
 
 Answer with_retries(const Environment& environment, RateGate& gate,
                     const std::function<Answer()>& exchange, const std::stop_token& stop) {
-  for (int attempt = 1;; ++attempt) {
+  Attempts attempts(environment, stop);
+  for (;;) {
     gate.wait(stop);
     std::optional<Failure> failure;
     try {
@@ -87,18 +89,15 @@ Answer with_retries(const Environment& environment, RateGate& gate,
       if (error.kind() != ErrorKind::network || !error.retryable()) throw;
       failure = Failure{error, std::nullopt, false};
     }
-    const auto delay = http::retry_delay(environment.retry, attempt, jitter(environment.timing),
-                                         failure->retry_after);
-    if (!delay)
-      throw out_of_attempts(failure->error, attempt, failure->retry_after, environment.retry);
+    const milliseconds delay = attempts.next(failure->error, failure->retry_after);
     if (environment.log.enabled()) {
-      environment.log.debug("trying again in " + std::to_string(delay->count()) +
+      environment.log.debug("trying again in " + std::to_string(delay.count()) +
                             " ms: " + failure->error.what());
     }
     if (failure->pauses_host) {
-      gate.pause_for(*delay);
+      gate.pause_for(delay);
     } else {
-      sleep(environment.timing, *delay, stop);
+      sleep(environment.timing, delay, stop);
     }
   }
 }

@@ -31,12 +31,13 @@ class RateGate {
 };
 
 // A single exchange behind the gate: a 429 pauses the host for what it asks, within the policy, or
-// for the policy's first delay.
+// for the policy's first delay, as long as the push may still sleep.
 Answer pass(const Environment& environment, RateGate& gate, const std::function<Answer()>& exchange,
             const std::stop_token& stop);
 
-// Exchanges until the status is none that trying again may cure, or the policy's attempts are used
-// up: then throws the Error of the last one (network, rate_limited, server), no longer retryable.
+// Exchanges until the status is none that trying again may cure, or attempts or the time to sleep
+// are used up (Attempts): then throws the Error of the last one (network, rate_limited, server), no
+// longer retryable.
 Answer with_retries(const Environment& environment, RateGate& gate,
                     const std::function<Answer()>& exchange, const std::stop_token& stop);
 

@@ -1177,6 +1177,25 @@ TEST_CASE("F16-F20: what is tried again, and after how long") {
   }
 }
 
+TEST_CASE("an operation sleeps 5 minutes at most, and a push 15") {
+  World world;
+  world.retry.attempts = 100;
+  Server server([](const HttpRequest&) { return HttpResponse{503, {{"Retry-After", "60"}}, ""}; });
+  const Environment environment = world.environment();
+  Host host(environment, server.reference(), world.access);
+  const auto slept_in_one_call = [&](Host& one) {
+    const milliseconds before = world.slept();
+    CHECK(error_of([&] { one.call(get(), {}); }).kind() == ErrorKind::server);
+    return world.slept() - before;
+  };
+  for (int call = 0; call < 3; ++call) CHECK(slept_in_one_call(host) == std::chrono::minutes(5));
+  CHECK(slept_in_one_call(host) == milliseconds(0));
+  // Neither does another host of the same push.
+  Host other(environment, server.reference(), world.access);
+  CHECK(slept_in_one_call(other) == milliseconds(0));
+  CHECK(server.http().request_count() == 3 * 6 + 2);
+}
+
 TEST_CASE("calls that must not be repeated return their 503 or 429, and the 429 pauses the host") {
   World world;
   Server server([](const HttpRequest& request) {
