@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds tug as one file that needs no shared library:
 #   sh third_party/static.sh
-# Installs the packages that are missing (as root, or through sudo), builds a small libcurl and ISA-L from Debian's own source
-# packages, and tug with the CMake preset `static`. Works from any directory, again and again: the libraries are built once, and then
+# Installs the packages that are missing (as root, or through sudo), builds a small libcurl, a small SQLite and ISA-L from Debian's own
+# source packages, and tug with the CMake preset `static`. Works from any directory, again and again: the libraries are built once, and then
 # nothing needs the network. `rm -r build/static` starts anew, e.g. when Debian has a newer libcurl.
 set -eu
 
@@ -10,6 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build/static
 libraries=$build/libs
 log=$root/build/static.log
+flags='-fPIE -fstack-protector-strong -fcf-protection'
 work=''
 mkdir -p "$build"
 : >"$log"
@@ -51,15 +52,16 @@ apt_for_sources() {
     -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
 }
 
-# $work/curl and $work/isal, with Debian's patches. apt accepts only files whose hashes a signed index names.
+# $work/curl, $work/isal and $work/sqlite, with Debian's patches. apt accepts only files whose hashes a signed index names.
 fetch_sources() {
   derive_apt_entries
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
-  # Another vendor's entry may have no source packages; what counts is that these two are found.
+  # Another vendor's entry may have no source packages; what counts is that these three are found.
   apt_for_sources update || true
-  (cd "$work/source" && apt_for_sources source --only-source curl libisal)
+  (cd "$work/source" && apt_for_sources source --only-source curl libisal sqlite3)
   mv "$work/source"/curl-*/ "$work/curl"
   mv "$work/source"/libisal-*/ "$work/isal"
+  mv "$work/source"/sqlite3-*/ "$work/sqlite"
 }
 
 build_curl() {
@@ -74,8 +76,20 @@ build_curl() {
 
 # Only what tug uses; the headers are libisal-dev's.
 build_isal() {
-  make -C "$work/isal" -f Makefile.unx -j"$(nproc)" units=igzip CFLAGS_="-fPIE -fstack-protector-strong -fcf-protection" lib
+  make -C "$work/isal" -f Makefile.unx -j"$(nproc)" units=igzip CFLAGS_="$flags" lib
   install -m 644 "$work/isal/bin/isa-l.a" "$work/installed$libraries/lib/libisal.a"
+}
+
+# Debian's archive has every extension that SQLite knows (full text, trees, mathematics): 0.7 MB, and tug has one small cache.
+build_sqlite() {
+  cd "$work/sqlite"
+  ./configure --prefix="$libraries"
+  make sqlite3.c
+  # shellcheck disable=SC2086
+  cc -Os -DNDEBUG -D_FORTIFY_SOURCE=2 $flags -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON -c sqlite3.c
+  ar cr "$work/installed$libraries/lib/libsqlite3.a" sqlite3.o
+  install -m 644 sqlite3.h "$work/installed$libraries/include"
+  install -m 644 sqlite3.pc "$work/installed$libraries/lib/pkgconfig"
 }
 
 say "checking for the Debian packages that are needed"
@@ -83,12 +97,14 @@ sh "$root/third_party/install.sh" build static
 
 if [ ! -e "$libraries" ]; then
   work=$(mktemp -d "$build/work.XXXXXX")
-  say "fetching Debian's source packages of libcurl and ISA-L (the log is $log)"
+  say "fetching Debian's source packages of libcurl, ISA-L and SQLite (the log is $log)"
   fetch_sources
   say "building a small libcurl: HTTP and HTTPS only"
   build_curl
   say "building ISA-L"
   build_isal
+  say "building a small SQLite"
+  build_sqlite
   mv "$work/installed$libraries" "$libraries"  # all of it or nothing
 fi
 
