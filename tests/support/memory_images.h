@@ -91,7 +91,7 @@ class MemorySource : public ImageSource {
         blob.descriptor_verified = tar != tar_of_.end();
         if (tar != tar_of_.end()) {
           blob.open = [this, digest = layer.digest, bytes = tar->second](std::uint64_t offset) {
-            ++opened[digest];
+            count_opened(digest);
             return memory_source(bytes, offset);
           };
         }
@@ -103,15 +103,20 @@ class MemorySource : public ImageSource {
   Blob blob(const Descriptor& descriptor) override {
     Blob blob{.descriptor = descriptor, .open_size = descriptor.size, .open = {}};
     blob.open = [this, descriptor](std::uint64_t offset) {
-      ++opened[descriptor.digest];
+      count_opened(descriptor.digest);
       return memory_source(find(descriptor), offset);
     };
     return blob;
   }
 
-  std::map<Digest, int> opened;  // how often each blob was opened
+  std::map<Digest, int> opened;  // how often each blob was opened; not to be read during a copy
 
  private:
+  // Blobs are opened by several threads.
+  void count_opened(const Digest& digest) {
+    const std::lock_guard lock(mutex_);
+    ++opened[digest];
+  }
   const std::string& find(const Descriptor& descriptor) {
     const auto found = blobs_.find(descriptor.digest);
     if (found == blobs_.end()) throw Error(ErrorKind::local, "no blob " + descriptor.digest.str());
@@ -121,6 +126,7 @@ class MemorySource : public ImageSource {
   std::string top_;
   bool tars_ = false;
   std::map<Digest, std::string> tar_of_;
+  std::mutex mutex_;
 };
 
 // A registry that checks what it is given. Thread-safe.
