@@ -23,6 +23,8 @@ finish() {
   status=$?
   trap - EXIT INT TERM HUP
   [ -z "$work" ] || rm -rf "$work"
+  # The log is for showing to others; which hosts this machine's apt is configured for is not.
+  sed -Ei "s#(://|resolving '|connect to |Connecting to )[^/:' ]+#\\1...#g" "$log"
   if [ "$status" != 0 ]; then
     echo "static: FAILED; the end of $log:" >&3
     tail -n 25 "$log" >&3
