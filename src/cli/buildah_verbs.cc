@@ -8,14 +8,11 @@
 #include <tug/error.h>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdlib>
 
 namespace tug::cli {
 namespace {
-
-constexpr Json::DumpStyle kGoIndented{4, ' ', true};
 
 // "docker://host/name:tag" or, as buildah takes it too, without the transport; with its default
 // tag.
@@ -45,10 +42,7 @@ int pull(Context& context, const Arguments& arguments) {
   const std::string& name = arguments.positional()[0];
   const ImageReference reference = registry_reference(name);
   context.policy().check(reference);
-  if (!arguments.flag("quiet")) {
-    const std::string line = "Trying to pull " + name + "...\n";
-    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return EXIT_FAILURE;
-  }
+  if (!arguments.flag("quiet")) write_stderr_line("Trying to pull " + name + "...");
   const PulledImage image = with_context("initializing source " + reference.str(),
                                          [&] { return fetch(context, arguments, reference); });
   remember_pulled(reference.str(), image);
@@ -86,9 +80,7 @@ int inspect(Context& context, const Arguments& arguments) {
   const std::string& name = arguments.positional()[0];
   if (arguments.value("type").value_or("image") != "image")
     throw Error(ErrorKind::usage, "--type: under this name tug knows images alone");
-  if (arguments.has("format"))
-    throw Error(ErrorKind::usage, "--format is not supported by this version of tug")
-        .set_hint("the JSON has the fields that templates name");
+  refuse_format(arguments);
   const ImageReference reference = registry_reference(name);
   auto image = recall_pulled(reference.str());
   if (!image) {

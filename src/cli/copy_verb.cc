@@ -225,6 +225,9 @@ Verb copy_verb() {
     registries.push_back({name, '\0', Kind::value, "HOST", "", true});
   for (const char* name : kUnsupportedFlags)
     registries.push_back({name, '\0', Kind::value, "TEXT", "", true});
+  std::vector<Option> retrying = retry_options();
+  retrying.push_back({"stall-timeout", '\0', Kind::value, "D",
+                      "Give a connection up after D without a byte; default 60s"});
   return {
       "copy",
       "SOURCE DESTINATION",
@@ -254,14 +257,9 @@ Verb copy_verb() {
          {"format", 'f', Kind::value, "TYPE",
           "oci or v2s2: fail when the image's manifest is of another type"},
          {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6"},
-         {"retry-times", '\0', Kind::value, "N",
-          "Tries of each operation beyond the first; default 3"},
-         {"retry-delay", '\0', Kind::value, "D",
-          "Fixed delay between tries; default exponential with jitter"},
-         {"stall-timeout", '\0', Kind::value, "D",
-          "Give a connection up after D without a byte; default 60s"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
+       {"Retrying", std::move(retrying)},
        {"Layers that have to be compressed",
         {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd"},
          {"dest-compress-level", '\0', Kind::value, "N", "gzip 1-9, zstd 1-22"},

@@ -1,11 +1,12 @@
 #include "cli/image_view.h"
 
+#include "stream/file_source.h"
+
 #include <tug/error.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
@@ -62,19 +63,19 @@ std::string read_config(ImageSource& source, const Manifest& manifest) {
   if (config.size > kMaxConfigBytes)
     throw Error(ErrorKind::limit,
                 fmt::format("the config {} has {} bytes", config.digest.str(), config.size));
-  const auto opened = open_config(source, config);
-  std::string bytes;
-  std::array<std::byte, 16 * 1024> buffer{};
-  while (const std::size_t size = opened->read(buffer)) {
-    bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
-    if (bytes.size() > config.size) break;
-  }
-  if (Digest::of(config.digest.algorithm(), bytes) != config.digest) {
+  auto bytes = read_small(*open_config(source, config), config.size);
+  if (!bytes || Digest::of(config.digest.algorithm(), *bytes) != config.digest) {
     throw Error(
         ErrorKind::integrity,
         fmt::format("the config's content does not match its digest {}", config.digest.str()));
   }
-  return bytes;
+  return std::move(*bytes);
+}
+
+void refuse_format(const Arguments& arguments) {
+  if (!arguments.has("format")) return;
+  throw Error(ErrorKind::usage, "--format is not supported by this version of tug")
+      .set_hint("the JSON has the fields that templates name");
 }
 
 Json sorted(Json value) {

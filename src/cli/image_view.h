@@ -2,6 +2,7 @@
 #ifndef TUG_CLI_IMAGE_VIEW_H_
 #define TUG_CLI_IMAGE_VIEW_H_
 
+#include "cli/options.h"
 #include "oci/json.h"
 
 #include <tug/descriptor.h>
@@ -29,6 +30,10 @@ std::string read_config(ImageSource& source, const Manifest& manifest);
 // The OCI view of an image configuration: the members that the OCI specification has, in its order
 // (config.md).
 Json oci_config(const Json& config);
+// How Go's encoder indents it.
+constexpr Json::DumpStyle kGoIndented{4, ' ', true};
+// Throws Error(usage) when a template was asked for.
+void refuse_format(const Arguments& arguments);
 // Objects that are maps in Go (labels, ports, volumes), the way its encoder writes them: by key.
 Json sorted(Json value);
 

@@ -23,8 +23,6 @@
 namespace tug::cli {
 namespace {
 
-constexpr Json::DumpStyle kGoIndented{4, ' ', true};
-
 // As Go writes a time: no zeros at the end of the fraction, UTC as Z.
 Json go_time(const Json* value) {
   if (value == nullptr || value->as_string() == nullptr) return nullptr;
@@ -155,9 +153,7 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
 
 int run(Context& context, const Arguments& arguments) {
   const std::string& text = arguments.positional()[0];
-  if (arguments.has("format"))
-    throw Error(ErrorKind::usage, "--format is not supported by this version of tug")
-        .set_hint("the JSON has the fields that templates name");
+  refuse_format(arguments);
   const ImageReference reference = ImageReference::parse(text);
   return with_context("inspecting " + reference.str(),
                       [&] { return inspect(context, arguments, reference); });
@@ -179,11 +175,7 @@ Verb inspect_verb() {
              {"no-tags", 'n', Kind::flag, "", "Do not list the repository's tags"},
              {"format", 'f', Kind::value, "TEMPLATE", "", true}}},
            {"Registry access", std::move(registry)},
-           {"Retrying",
-            {{"retry-times", '\0', Kind::value, "N",
-              "Tries of each operation beyond the first; default 3"},
-             {"retry-delay", '\0', Kind::value, "D",
-              "Fixed delay between tries; default exponential with jitter"}}}},
+           {"Retrying", retry_options()}},
           1,
           run};
 }

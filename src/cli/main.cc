@@ -32,21 +32,12 @@ int exit_code(const Program& program, const Error& error, const StopOnSignal& si
   return error.kind() == ErrorKind::not_found ? program.not_found_status : program.failure_status;
 }
 
-// The option that a word gives by its long name, with or without a value; nullptr: none of any
-// verb.
-const Option* option_of(const Program& program, const std::string& word) {
-  const std::string name = word.substr(0, word.find('='));
-  const auto find = [&](const std::vector<OptionGroup>& groups) -> const Option* {
-    for (const OptionGroup& group : groups) {
-      for (const Option& option : group.options) {
-        if (name == "--" + option.name) return &option;
-      }
-    }
-    return nullptr;
-  };
-  if (const Option* option = find(global_options())) return option;
+// The option that a word ("--name", "--name=value") gives; nullptr: none of any verb.
+const Option* option_of(const Program& program, std::string_view word) {
+  const std::string_view name = word.substr(2, word.find('=') - 2);
+  if (const Option* option = find_option(global_options(), name)) return option;
   for (const Verb& verb : program.verbs) {
-    if (const Option* option = find(verb.groups)) return option;
+    if (const Option* option = find_option(verb.groups, name)) return option;
   }
   return nullptr;
 }

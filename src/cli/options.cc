@@ -218,6 +218,15 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(total)));
 }
 
+const Option* find_option(const std::vector<OptionGroup>& groups, std::string_view name) {
+  for (const OptionGroup& group : groups) {
+    for (const Option& option : group.options) {
+      if (name == option.name) return &option;
+    }
+  }
+  return nullptr;
+}
+
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
                           const std::vector<std::string>& all_words) {
   Arguments arguments;
@@ -244,12 +253,7 @@ Arguments parse_arguments(const std::vector<OptionGroup>& groups,
   try {
     const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
     for (const cxxopts::KeyValue& item : result.arguments()) {
-      const Option* option = nullptr;
-      for (const OptionGroup& group : groups) {
-        for (const Option& candidate : group.options) {
-          if (item.key() == candidate.name) option = &candidate;
-        }
-      }
+      const Option* option = find_option(groups, item.key());
       auto& values = arguments.values_[item.key()];
       if (option != nullptr && option->kind == Option::Kind::list) {
         for (const std::string_view part : split(item.value(), ',')) values.emplace_back(part);

@@ -58,6 +58,9 @@ class Arguments {
   std::vector<std::string> positional_;
 };
 
+// The option with this long name, without the dashes; nullptr if there is none.
+const Option* find_option(const std::vector<OptionGroup>& groups, std::string_view name);
+
 // Options and arguments may be mixed; "--" ends options. Throws Error(usage): unknown flag (with
 // the nearest known one), missing value.
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
@@ -91,6 +94,7 @@ std::vector<OptionGroup> all_options(const Verb& verb);
 
 // Groups that several verbs share; `prefix` is "", "src-" or "dest-".
 std::vector<Option> registry_options(const std::string& prefix);
+std::vector<Option> retry_options();
 
 // `program` is the name that the program goes by (program.h).
 std::string help_text(const Verb& verb, std::string_view program);

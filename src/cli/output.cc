@@ -89,6 +89,13 @@ std::string go_quoted(std::string_view text) {
   return result + "\"";
 }
 
+void write_stderr_line(std::string_view line) noexcept {
+  try {
+    write_all(STDERR_FILENO, std::string(line) + "\n");
+  } catch (...) {  // nowhere left to say it
+  }
+}
+
 void log_line(Level level, std::string_view message) noexcept {
   try {
     static const auto start = std::chrono::steady_clock::now();

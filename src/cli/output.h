@@ -14,6 +14,9 @@ void write_stdout(std::string_view bytes);
 // A line of the story while a copy runs: a reader that went away must not end the copy.
 void write_stdout_line(std::string_view line) noexcept;
 
+// The text and a line end on standard error. Any thread.
+void write_stderr_line(std::string_view line) noexcept;
+
 // One line on standard error: `time="…" level=fatal msg="…"`, or on a terminal `FATA[0000] …`. Any
 // thread; never throws.
 enum class Level { debug, info, warning, fatal };

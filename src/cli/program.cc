@@ -4,8 +4,6 @@
 #include "cli/login_verb.h"
 #include "cli/output.h"
 
-#include <unistd.h>
-
 namespace tug::cli {
 namespace {
 
@@ -18,8 +16,7 @@ void report_fatal(std::string_view message) noexcept { log_line(Level::fatal, me
 
 void report_as_buildah(std::string_view message) noexcept {
   try {
-    const std::string line = "Error: " + std::string(message) + "\n";
-    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // nobody listens
+    write_stderr_line("Error: " + std::string(message));
   } catch (...) {  // out of memory: the exit status says it
   }
 }

@@ -9,8 +9,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 namespace tug::cli {
 namespace {
 
@@ -35,7 +33,7 @@ void remember_pulled(const std::string& name, const PulledImage& image) noexcept
   try {
     const std::string path = path_of(name);
     if (path.empty()) return;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    make_directories(path.substr(0, path.rfind('/')), 0777);
     write_file_atomically(path,
                           Json::object({{"name", name},
                                         {"manifest", image.manifest},

@@ -8,7 +8,6 @@
 #include <tug/error.h>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -16,14 +15,6 @@
 
 namespace tug::cli {
 namespace {
-
-void write_stderr_line(std::string_view line) noexcept {
-  try {
-    const std::string text = std::string(line) + "\n";
-    if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;  // nobody listens
-  } catch (...) {  // out of memory: the exit status says enough
-  }
-}
 
 step::RunRequest run_request(const Arguments& arguments) {
   step::RunRequest request;
@@ -93,6 +84,9 @@ int run(Context& context, const Arguments& arguments) {
 
 Verb step_verb() {
   using Kind = Option::Kind;
+  std::vector<Option> retrying = retry_options();
+  retrying.push_back(
+      {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"});
   Verb verb{
       "step",
       "",
@@ -116,12 +110,7 @@ Verb step_verb() {
           "Write them as CONTAINER_IMAGE_PUSH_DIGEST=… lines for shells and CI systems"},
          {"handover", '\0', Kind::value, "FILE",
           "Write them as configuration for a following psr"}}},
-       {"Retrying",
-        {{"retry-times", '\0', Kind::value, "N",
-          "Tries of each operation beyond the first; default 3"},
-         {"retry-delay", '\0', Kind::value, "D",
-          "Fixed delay between tries; default exponential with jitter"},
-         {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"}}}},
+       {"Retrying", std::move(retrying)}},
       0,
       run};
   verb.usage_status = static_cast<int>(step::StepStatus::usage);

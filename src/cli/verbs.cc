@@ -56,6 +56,14 @@ std::vector<Option> registry_options(const std::string& prefix) {
   };
 }
 
+std::vector<Option> retry_options() {
+  using Kind = Option::Kind;
+  return {{"retry-times", '\0', Kind::value, "N",
+           "Tries of each operation beyond the first; default 3"},
+          {"retry-delay", '\0', Kind::value, "D",
+           "Fixed delay between tries; default exponential with jitter"}};
+}
+
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table{copy_verb(), inspect_verb(), login_verb(), logout_verb(),
                                        step_verb()};

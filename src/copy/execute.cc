@@ -7,6 +7,7 @@
 #include "copy/layers.h"
 #include "copy/plan.h"
 #include "copy/send_layer.h"
+#include "stream/file_source.h"
 
 #include <tug/error.h>
 
@@ -152,7 +153,7 @@ class Copy {
   std::string config_of(const Manifest& manifest) {
     for (const PlannedBlob& planned : plan_.blobs) {
       if (planned.is_config && planned.blob.descriptor.digest == manifest.config().digest)
-        return read_all(*planned.blob.open(0));
+        return read_small(*planned.blob.open(0), kMaxConfigBytes).value_or("");
     }
     if (manifest.config().size > kMaxConfigBytes) return {};
     return destination_.read_small_blob(manifest.config(), stop_).value_or("");
@@ -208,16 +209,6 @@ class Copy {
                         if (all && !destination_.has_manifest(child, stop)) all = false;
                       });
     return all;
-  }
-
-  static std::string read_all(ByteSource& source) {
-    std::string bytes;
-    std::vector<std::byte> buffer(64 * 1024);
-    while (const std::size_t size = source.read(buffer)) {
-      bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
-      if (bytes.size() > kMaxConfigBytes) return {};
-    }
-    return bytes;
   }
 
   // --- everything else

@@ -158,11 +158,12 @@ class Run {
   }
 
   static void make_parent(const std::string& path) {
-    std::error_code error;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-    if (!error) return;
-    throw StepError(StepStatus::fatal, fmt::format("making the directory of the auth file {}: {}",
-                                                   path, error.message()));
+    try {
+      make_directories(path.substr(0, path.rfind('/')), 0777);
+    } catch (const Error& error) {
+      throw StepError(StepStatus::fatal,
+                      fmt::format("making the directory of the auth file: {}", error.what()));
+    }
   }
 
   // The digest of what the destination has now, computed here from the bytes that were sent (5.2).

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -154,6 +155,16 @@ class VerifyingSource : public ByteSource {
 };
 
 }  // namespace
+
+std::optional<std::string> read_small(ByteSource& source, std::uint64_t max_bytes) {
+  std::string bytes;
+  std::array<std::byte, 16 * 1024> buffer{};
+  while (const std::size_t size = source.read(buffer)) {
+    bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
+    if (bytes.size() > max_bytes) return std::nullopt;
+  }
+  return bytes;
+}
 
 std::unique_ptr<ByteSource> memory_source(std::string bytes, std::uint64_t offset) {
   return std::make_unique<MemorySource>(std::move(bytes), offset);

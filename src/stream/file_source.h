@@ -9,12 +9,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace tug {
 
 // Yields `bytes` from `offset` on.
 std::unique_ptr<ByteSource> memory_source(std::string bytes, std::uint64_t offset = 0);
+
+// All that `source` still yields; nullopt when that is more than `max_bytes`. For what is small.
+std::optional<std::string> read_small(ByteSource& source, std::uint64_t max_bytes);
 
 // Yields the regular file `fd` (its `name` is for messages) from `offset`. Its size must be
 // `expected_size`, at the start and at the end, and its inode, mtime and ctime must not change

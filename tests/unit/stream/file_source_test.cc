@@ -21,6 +21,14 @@ UniqueFd open_file(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 }
 
+TEST_CASE("what is small is read whole, and what is larger not at all") {
+  CHECK(read_small(*memory_source("hello"), 5) == "hello");
+  CHECK(read_small(*memory_source(""), 0) == "");
+  CHECK_FALSE(read_small(*memory_source("hello"), 4).has_value());
+  const std::string bytes(100'000, 'x');
+  CHECK(read_small(*memory_source(bytes, 1), bytes.size()) == bytes.substr(1));
+}
+
 TEST_CASE("memory is yielded from an offset on, in pieces of any size") {
   for (const std::size_t step : std::initializer_list<std::size_t>{1, 3, 100}) {
     CHECK(read_all(memory_source("hello"), step) == "hello");
