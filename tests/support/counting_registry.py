@@ -6,8 +6,10 @@ import http.server
 import re
 import threading
 
+from .loopback_server import LoopbackServer
 
-class CountingRegistry:
+
+class CountingRegistry(LoopbackServer):
     """Takes every push, as a registry without authentication does. `fail_with` (a status) answers every request but GET /v2/ with it.
 
     A body is held until `gather` of them are under way (or nobody comes for two seconds): then `most_bodies` is what the client had in
@@ -63,19 +65,7 @@ class CountingRegistry:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     # ---- bodies
 

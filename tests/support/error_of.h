@@ -6,8 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace tug::test {
 
@@ -31,6 +33,18 @@ void check_error(ErrorKind kind, std::string_view text, Work&& work) {
   INFO("the error: ", error.what());
   INFO("should say: ", text);
   CHECK(std::string_view(error.what()).find(text) != std::string_view::npos);
+}
+
+// The same for several parts of the line.
+template <typename Work>
+void check_error_parts(ErrorKind kind, const std::vector<std::string>& parts, Work&& work) {
+  const Error error = error_of(std::forward<Work>(work));
+  CHECK(to_string(error.kind()) == to_string(kind));
+  INFO("the error: ", error.what());
+  for (const std::string& part : parts) {
+    INFO("should say: ", part);
+    CHECK(std::string_view(error.what()).find(part) != std::string_view::npos);
+  }
 }
 
 }  // namespace tug::test

@@ -4,6 +4,7 @@
 #define TUG_TESTS_SUPPORT_MEMORY_IMAGES_H_
 
 #include "stream/file_source.h"
+#include "support/read_all.h"
 
 #include <tug/error.h>
 #include <tug/manifest.h>
@@ -192,7 +193,7 @@ class MemoryRegistry : public ImageDestination {
     return true;
   }
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent, std::stop_token) override {
-    std::string bytes = read_all(*blob.open(0));
+    std::string bytes = read_all(*blob.open(0), 1000);
     if (Digest::of(bytes) != blob.descriptor.digest)
       throw Error(ErrorKind::integrity, "wrong content");
     sent(bytes.size());
@@ -205,7 +206,7 @@ class MemoryRegistry : public ImageDestination {
   }
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback&, std::stop_token) override {
     const auto source = blob.open(0);
-    std::string bytes = read_all(*source);
+    std::string bytes = read_all(*source, 1000);
     const Descriptor result = source->result();
     const std::lock_guard lock(mutex);
     log.push_back("PUT stream");
@@ -237,13 +238,6 @@ class MemoryRegistry : public ImageDestination {
   std::vector<std::string> log;
 
  private:
-  static std::string read_all(ByteSource& source) {
-    std::string bytes;
-    std::vector<std::byte> buffer(1000);
-    while (const std::size_t size = source.read(buffer))
-      bytes.append(reinterpret_cast<const char*>(buffer.data()), size);
-    return bytes;
-  }
   // Refuses what names something that is not there, as distribution does.
   void check(const Descriptor& descriptor, const std::string& bytes) const {
     if (Digest::of(bytes) != descriptor.digest)

@@ -19,6 +19,8 @@ import http.server
 import socket
 import threading
 
+from .loopback_server import LoopbackServer
+
 
 class PausingProxy:
     def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0):
@@ -128,7 +130,7 @@ def _close(each):
     each.close()
 
 
-class AlteringProxy:
+class AlteringProxy(LoopbackServer):
     """`alter`: (method, path, {header of the answer: value}) → the headers to send on."""
 
     def __init__(self, target, *, alter):
@@ -175,16 +177,4 @@ class AlteringProxy:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = "127.0.0.1:%d" % self._server.server_address[1]
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)

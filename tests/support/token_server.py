@@ -22,6 +22,7 @@ import time
 import urllib.parse
 
 from . import pki
+from .loopback_server import LoopbackServer
 
 # What docker-registry forgives in a token's times; a token that shall really end after N seconds must be dated back by this.
 REGISTRY_LEEWAY = 60
@@ -47,7 +48,7 @@ class TokenRequest:
     token: str = ""      # what was issued
 
 
-class TokenServer:
+class TokenServer(LoopbackServer):
     """`users`: {name: User}; name "" is what everybody may do. `lifetime`: seconds that a token lives, for the registry too.
     `announce`: whether expires_in is told. `certificate`: (crt, key) for https."""
 
@@ -91,24 +92,14 @@ class TokenServer:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         scheme = "http"
         if certificate:
             scheme = "https"
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*map(str, certificate))
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.realm = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/token"
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.realm = f"{scheme}://{self.address}/token"
 
     # ---- the protocol
 

@@ -40,12 +40,7 @@ class RemoteRegistry : public test::MemoryRegistry {
 };
 
 std::string decompressed(const std::string& bytes) {
-  const auto source = decompressing_source(memory_source(bytes, 0), "layer");
-  std::string all;
-  std::vector<std::byte> buffer(100'000);
-  while (const std::size_t n = source->read(buffer))
-    all.append(reinterpret_cast<const char*>(buffer.data()), n);
-  return all;
+  return test::read_all(decompressing_source(memory_source(bytes, 0), "layer"));
 }
 
 }  // namespace

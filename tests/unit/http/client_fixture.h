@@ -14,9 +14,16 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace tug::http {
+
+inline const Log kNoLog;
+
+inline bool says(const Error& error, std::string_view text) {
+  return std::string_view(error.what()).find(text) != std::string_view::npos;
+}
 
 // Yields `size` bytes of a pattern in pieces of at most `piece`; `before` may throw or sleep.
 class PatternSource : public ByteSource {

@@ -21,12 +21,6 @@ using test::HttpConnection;
 using test::HttpRequest;
 using test::HttpServer;
 
-const Log kNoLog;
-
-bool says(const Error& error, std::string_view text) {
-  return std::string_view(error.what()).find(text) != std::string_view::npos;
-}
-
 void answer_ok(const HttpRequest&, HttpConnection& connection) {
   connection.send({201, {{"X-Seen", "yes"}}, "done"});
 }

@@ -21,12 +21,6 @@ using test::make_certificate;
 using test::TempDir;
 using test::TestCertificate;
 
-const Log kNoLog;
-
-bool says(const Error& error, std::string_view text) {
-  return std::string_view(error.what()).find(text) != std::string_view::npos;
-}
-
 void answer_ok(const HttpRequest&, HttpConnection& connection) { connection.send({200, {}, "ok"}); }
 
 HttpServer::Options with_tls(const TestCertificate& certificate,

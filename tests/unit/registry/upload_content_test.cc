@@ -1,6 +1,7 @@
 #include "registry/upload_content.h"
 
 #include "support/error_of.h"
+#include "support/read_all.h"
 #include "support/registry_lab.h"
 
 #include <doctest/doctest.h>
@@ -13,13 +14,7 @@ using test::check_error;
 using test::some_bytes;
 using test::stream_of;
 
-std::string read_all(ByteSource& source) {
-  std::string bytes;
-  std::vector<std::byte> buffer(1000);
-  while (const std::size_t count = source.read(buffer))
-    bytes.append(reinterpret_cast<const char*>(buffer.data()), count);
-  return bytes;
-}
+std::string read_all(ByteSource& source) { return test::read_all(source, 1000); }
 
 // All chunks from the start, joined; checks that none breaks the limits.
 std::string read_in_chunks(UploadContent& content, std::uint64_t size, std::uint64_t max) {

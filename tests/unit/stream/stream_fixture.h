@@ -3,6 +3,7 @@
 #define TUG_TESTS_UNIT_STREAM_FIXTURE_H_
 
 #include "stream/file_source.h"
+#include "support/read_all.h"
 
 #include <tug/blob.h>
 
@@ -16,18 +17,6 @@
 #include <utility>
 
 namespace tug::test {
-
-// Everything that `source` yields, asked for in pieces of `step` bytes.
-inline std::string read_all(ByteSource& source, std::size_t step = 100000) {
-  std::string all;
-  std::string piece(step, '\0');
-  while (const std::size_t got = source.read(std::as_writable_bytes(std::span(piece))))
-    all.append(piece, 0, got);
-  return all;
-}
-inline std::string read_all(std::unique_ptr<ByteSource> source, std::size_t step = 100000) {
-  return read_all(*source, step);
-}
 
 // Yields at most `step` bytes at a time, whatever is asked for.
 class DrippingSource final : public ByteSource {

@@ -1,5 +1,7 @@
 #include "transport/containers_storage.h"
 
+#include "support/error_of.h"
+#include "support/read_all.h"
 #include "unit/transport/storage_fixture.h"
 
 #include <tug/error.h>
@@ -18,6 +20,7 @@ namespace tug {
 namespace {
 
 namespace fs = std::filesystem;
+using test::check_error_parts;
 using test::MadeLayer;
 using test::make_layer;
 using test::make_manifest;
@@ -41,30 +44,7 @@ std::unique_ptr<ImageSource> open(const StoreFixture& store, const std::string& 
       bare_environment(), nullptr, {});
 }
 
-std::string read_all(const Blob& blob) {
-  const auto source = blob.open(0);
-  std::string all;
-  std::vector<std::byte> buffer(1000);
-  while (const std::size_t n = source->read(buffer))
-    all.append(reinterpret_cast<const char*>(buffer.data()), n);
-  return all;
-}
-
-void check_error(ErrorKind kind, const std::vector<std::string>& parts,
-                 const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    INFO(error.what());
-    CHECK(to_string(error.kind()) == to_string(kind));
-    for (const std::string& part : parts) {
-      CAPTURE(part);
-      CHECK(std::string(error.what()).find(part) != std::string::npos);
-    }
-    return;
-  }
-  FAIL("no error was thrown");
-}
+std::string read_all(const Blob& blob) { return test::read_all(blob.open(0), 1000); }
 
 // A store with one image of two layers, named localhost/many:3 and localhost/many:4.
 class OneImage {
@@ -139,17 +119,18 @@ TEST_CASE("every form of a reference finds the image that it means, and no other
   };
   for (const std::string& text : absent) {
     CAPTURE(text);
-    check_error(ErrorKind::not_found, {"does not resolve to an image ID"},
-                [&] { open(image.store, text); });
+    check_error_parts(ErrorKind::not_found, {"does not resolve to an image ID"},
+                      [&] { open(image.store, text); });
   }
 }
 
 TEST_CASE("a name that is not there is answered with the one that is") {
   OneImage image;
-  check_error(ErrorKind::not_found, {"docker.io/library/many:3", "the store has localhost/many:3"},
-              [&] { open(image.store, "many:3"); });
-  check_error(ErrorKind::not_found, {"the store has localhost/many:"},
-              [&] { open(image.store, "localhost/mani:3"); });
+  check_error_parts(ErrorKind::not_found,
+                    {"docker.io/library/many:3", "the store has localhost/many:3"},
+                    [&] { open(image.store, "many:3"); });
+  check_error_parts(ErrorKind::not_found, {"the store has localhost/many:"},
+                    [&] { open(image.store, "localhost/mani:3"); });
 }
 
 TEST_CASE("of several manifests the last is the default, and a digest chooses") {
@@ -206,8 +187,8 @@ TEST_CASE(
   const Manifest manifest = Manifest::parse(instance.bytes, instance.media_type);
   CHECK(read_all(source->layers(manifest).at(1)) == image.top.tar);
   CHECK(read_all(source->blob(manifest.config())) == kConfig);
-  check_error(ErrorKind::local, {"linux/arm64", Digest::of("x").str(), "not in the store"},
-              [&] { (void)source->manifest(index.manifests().at(1), std::stop_token()); });
+  check_error_parts(ErrorKind::local, {"linux/arm64", Digest::of("x").str(), "not in the store"},
+                    [&] { (void)source->manifest(index.manifests().at(1), std::stop_token()); });
 }
 
 TEST_CASE("an instance that no record has by its digest is read from where the list got it") {
@@ -243,18 +224,18 @@ TEST_CASE("an instance that no record has by its digest is read from where the l
     CHECK(read_all(source->blob(parsed.config())) == config);
   }
   SUBCASE("an image that is not there any more") {
-    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
-                [&] { (void)instance_of(*list_with(place + "gone:1")); });
+    check_error_parts(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                      [&] { (void)instance_of(*list_with(place + "gone:1")); });
   }
   SUBCASE("a name that means another image by now") {
     other.add_image(std::string(64, 'd'), {"localhost/moved:1"}, kBase,
                     {{"manifest", make_manifest(kConfig, {layer.tar})}});
-    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
-                [&] { (void)instance_of(*list_with(place + "moved:1")); });
+    check_error_parts(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                      [&] { (void)instance_of(*list_with(place + "moved:1")); });
   }
   SUBCASE("no store") {
-    check_error(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
-                [&] { (void)instance_of(*list_with("docker://reg.example/other:1")); });
+    check_error_parts(ErrorKind::local, {Digest::of(manifest).str(), "not in the store"},
+                      [&] { (void)instance_of(*list_with("docker://reg.example/other:1")); });
   }
 }
 
@@ -290,26 +271,26 @@ TEST_CASE("damaged records and big data are errors that name the image or the fi
     const std::string one = make_manifest(kConfig, {image.base.tar});
     image.store.add_image(std::string(64, 'e'), {"localhost/one:1"}, kTop, {{"manifest", one}});
     const auto source = open(image.store, "localhost/one:1");
-    check_error(ErrorKind::integrity, {"2 layers", "manifest names 1"},
-                [&] { (void)source->layers(Manifest::parse(one)); });
+    check_error_parts(ErrorKind::integrity, {"2 layers", "manifest names 1"},
+                      [&] { (void)source->layers(Manifest::parse(one)); });
   }
   SUBCASE("a layer's record is missing") {
     OneImage image;
     image.store.dir().write("overlay-layers/layers.json", "[]");
-    check_error(ErrorKind::local, {kImage, "a record of its layers is missing"},
-                [&] { open(image.store, "localhost/many:3"); });
+    check_error_parts(ErrorKind::local, {kImage, "a record of its layers is missing"},
+                      [&] { open(image.store, "localhost/many:3"); });
   }
   SUBCASE("the manifest is missing") {
     OneImage image;
     fs::remove(image.store.image_directory(kImage) + "/manifest");
-    check_error(ErrorKind::local, {kImage, "manifest is missing or damaged"},
-                [&] { open(image.store, "localhost/many:3"); });
+    check_error_parts(ErrorKind::local, {kImage, "manifest is missing or damaged"},
+                      [&] { open(image.store, "localhost/many:3"); });
   }
   SUBCASE("the manifest is another one") {
     OneImage image;
     image.store.dir().write("overlay-images/" + kImage + "/manifest", "{}");
-    check_error(ErrorKind::local, {kImage, "manifest is missing or damaged"},
-                [&] { open(image.store, "localhost/many:3"); });
+    check_error_parts(ErrorKind::local, {kImage, "manifest is missing or damaged"},
+                      [&] { open(image.store, "localhost/many:3"); });
   }
   SUBCASE("the config is another one") {
     OneImage image;
@@ -317,14 +298,14 @@ TEST_CASE("damaged records and big data are errors that name the image or the fi
     const Descriptor config = Manifest::parse(image.manifest).config();
     const std::string file = "overlay-images/" + kImage + "/=" + base64_encode(config.digest.str());
     image.store.dir().write(file, std::string(kConfig.size(), ' '));
-    check_error(ErrorKind::integrity, {image.store.root() + "/" + file},
-                [&] { read_all(source->blob(config)); });
+    check_error_parts(ErrorKind::integrity, {image.store.root() + "/" + file},
+                      [&] { read_all(source->blob(config)); });
   }
   SUBCASE("images.json is broken") {
     OneImage image;
     image.store.dir().write("overlay-images/images.json", "[{");
-    check_error(ErrorKind::integrity, {"images.json"},
-                [&] { open(image.store, "localhost/many:3"); });
+    check_error_parts(ErrorKind::integrity, {"images.json"},
+                      [&] { open(image.store, "localhost/many:3"); });
   }
 }
 
@@ -335,8 +316,8 @@ TEST_CASE("a schema 1 image is refused clearly when its manifest is parsed") {
   store.add_image(kImage, {"localhost/old:1"}, "", {{"manifest", schema1}});
   const auto source = open(store, "localhost/old:1");
   const RawManifest raw = source->manifest(std::stop_token());
-  check_error(ErrorKind::integrity, {"schema 1"},
-              [&] { parse_manifest_or_index(raw.bytes, raw.media_type); });
+  check_error_parts(ErrorKind::integrity, {"schema 1"},
+                    [&] { parse_manifest_or_index(raw.bytes, raw.media_type); });
 }
 
 TEST_CASE("an image that is removed while it is read is an error") {
@@ -344,8 +325,8 @@ TEST_CASE("an image that is removed while it is read is an error") {
   const auto source = open(image.store, "localhost/many:3");
   const std::vector<Blob> layers = source->layers(Manifest::parse(image.manifest));
   fs::remove_all(image.store.layer_directory(kBase));
-  check_error(ErrorKind::local, {image.store.layer_directory(kBase), "removed"},
-              [&] { read_all(layers[0]); });
+  check_error_parts(ErrorKind::local, {image.store.layer_directory(kBase), "removed"},
+                    [&] { read_all(layers[0]); });
 }
 
 TEST_CASE("the store and the driver come from the environment when the reference names none") {

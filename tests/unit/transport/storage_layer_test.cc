@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "support/error_of.h"
+#include "support/read_all.h"
 #include "unit/transport/storage_fixture.h"
 
 #include <tug/error.h>
@@ -50,11 +51,9 @@ std::shared_ptr<const StorageLayer> open_layer(const StoreFixture& store, const 
 
 std::string read_all(const StorageLayer& layer, std::uint64_t offset = 0, std::size_t step = 1000) {
   const std::unique_ptr<ByteSource> source = layer.open(offset);
-  std::string all;
-  std::vector<std::byte> buffer(step);
-  while (const std::size_t n = source->read(buffer))
-    all.append(reinterpret_cast<const char*>(buffer.data()), n);
-  CHECK(source->read(buffer) == 0);
+  std::string all = test::read_all(*source, step);
+  std::array<std::byte, 10> more{};
+  CHECK(source->read(more) == 0);
   return all;
 }
 
@@ -120,12 +119,7 @@ TEST_CASE("several threads read one layer at once") {
   std::vector<std::string> read(4);
   std::vector<std::thread> threads;
   for (std::string& text : read) {
-    threads.emplace_back([&layer, &text] {
-      const auto source = layer->open(0);
-      std::vector<std::byte> buffer(100);
-      while (const std::size_t n = source->read(buffer))
-        text.append(reinterpret_cast<const char*>(buffer.data()), n);
-    });
+    threads.emplace_back([&layer, &text] { text = test::read_all(layer->open(0), 100); });
   }
   for (std::thread& thread : threads) thread.join();
   for (const std::string& text : read) CHECK(text == made.tar);
