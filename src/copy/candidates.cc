@@ -11,6 +11,11 @@ namespace {
 
 bool is_made(const Blob& planned) { return planned.form == Blob::Form::layer_tar; }
 
+// Docker's manifests have no media type for zstd.
+bool manifest_can_hold(const Blob& planned, LayerCompression format) {
+  return format != LayerCompression::zstd || !media_type::is_docker(planned.descriptor.media_type);
+}
+
 }  // namespace
 
 Candidates::Candidates(const CopyOptions& options, BlobInfoCache& cache,
@@ -29,17 +34,16 @@ void Candidates::learn_from(const Manifest& existing, std::string_view config_by
 std::optional<Descriptor> Candidates::known_there(const Blob& layer) const {
   if (!layer.diff_id) return std::nullopt;
   const auto found = there_.find(*layer.diff_id);
-  if (found == there_.end() || !is_acceptable(found->second)) return std::nullopt;
-  const bool fits = compression_of(found->second.media_type) != LayerCompression::zstd ||
-                    !media_type::is_docker(layer.descriptor.media_type);
-  return fits ? std::optional(found->second) : std::nullopt;
+  if (found == there_.end() || !is_acceptable(layer, found->second)) return std::nullopt;
+  return found->second;
 }
 
-bool Candidates::is_acceptable(const Descriptor& layer) const {
+bool Candidates::is_acceptable(const Blob& planned, const Descriptor& layer) const {
   const auto format = compression_of(layer.media_type);
   if (!format) return false;  // a plain or unknown layer: compress rather than keep it so
-  return !options_.force_compression ||
-         *format == options_.compression.value_or(LayerCompression::gzip);
+  return manifest_can_hold(planned, *format) &&
+         (!options_.force_compression ||
+          *format == options_.compression.value_or(LayerCompression::gzip));
 }
 
 std::vector<Candidate> Candidates::of(const Blob& planned) const {
@@ -55,7 +59,8 @@ std::vector<Candidate> Candidates::of(const Blob& planned) const {
 // The blob that the source's manifest names. One that would have to be made counts only when it is
 // known to be the tar's compressed form.
 std::optional<Candidate> Candidates::original(const Blob& planned) const {
-  if (is_made(planned) && !(planned.descriptor_verified && is_acceptable(planned.descriptor)))
+  if (is_made(planned) &&
+      !(planned.descriptor_verified && is_acceptable(planned, planned.descriptor)))
     return std::nullopt;
   Candidate candidate{planned.descriptor, {}};
   if (!destination_) return candidate;
@@ -83,7 +88,7 @@ void Candidates::add_cached(const Blob& planned, std::vector<Candidate>& result)
     if (!is_made(planned)) continue;
     Candidate candidate{{cached_type(planned, cached.compressor), cached.digest, 0},
                         std::move(mount_from)};
-    if (!candidate.descriptor.media_type.empty() && is_acceptable(candidate.descriptor))
+    if (!candidate.descriptor.media_type.empty() && is_acceptable(planned, candidate.descriptor))
       result.push_back(std::move(candidate));
   }
 }
@@ -92,7 +97,7 @@ void Candidates::add_cached(const Blob& planned, std::vector<Candidate>& result)
 std::string Candidates::cached_type(const Blob& planned, std::string_view compressor) const {
   const std::string& type = planned.descriptor.media_type;
   if (compressor == "gzip") return compressed_media_type(type, LayerCompression::gzip);
-  if (compressor == "zstd" && !media_type::is_docker(type))
+  if (compressor == "zstd" && manifest_can_hold(planned, LayerCompression::zstd))
     return compressed_media_type(type, LayerCompression::zstd);
   return {};
 }

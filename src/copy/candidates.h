@@ -36,7 +36,7 @@ class Candidates {
   [[nodiscard]] std::vector<Candidate> of(const Blob& planned) const;
 
  private:
-  [[nodiscard]] bool is_acceptable(const Descriptor& layer) const;
+  [[nodiscard]] bool is_acceptable(const Blob& planned, const Descriptor& layer) const;
   [[nodiscard]] std::optional<Candidate> original(const Blob& planned) const;
   void add_cached(const Blob& planned, std::vector<Candidate>& result) const;
   [[nodiscard]] std::string cached_type(const Blob& planned, std::string_view compressor) const;

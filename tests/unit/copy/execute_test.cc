@@ -249,6 +249,22 @@ TEST_CASE("the original under the tag does not satisfy a forced format") {
         media_type::kOciLayerZstd);
 }
 
+TEST_CASE("a zstd layer under the tag does not stand in an image that cannot hold it") {
+  Fixture f;
+  const StoredImage image(f.source);
+  f.source.set_top(image.manifest);
+  f.options.compression = LayerCompression::zstd;
+  f.run();
+  const std::string docker_gzip = "the same tar, compressed for Docker";
+  f.source.set_top(
+      f.source.add_image("{}", {docker_gzip}, std::string(media_type::kDockerLayerGzip)));
+  f.source.set_tar_of(Digest::of(docker_gzip), image.tar);
+  f.options.compression.reset();
+  const CopyReport report = f.run();
+  CHECK(Manifest::parse(f.registry.manifests.at(report.manifest.digest)).layers()[0].media_type ==
+        media_type::kDockerLayerGzip);
+}
+
 TEST_CASE("what cannot be compressed as asked for is refused before anything is asked") {
   Fixture f;
   const StoredImage image(f.source);
