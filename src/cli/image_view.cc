@@ -1,5 +1,6 @@
 #include "cli/image_view.h"
 
+#include "copy/plan.h"
 #include "stream/file_source.h"
 
 #include <tug/error.h>
@@ -38,24 +39,10 @@ std::unique_ptr<ByteSource> open_config(ImageSource& source, const Descriptor& c
 }  // namespace
 
 ImageView view_image(ImageSource& source, const Platform& platform, const std::stop_token& stop) {
-  RawManifest raw = source.manifest(stop);
-  Digest digest = Digest::of(raw.bytes);
-  RawManifest top = raw;
-  ManifestOrIndex document = parse_manifest_or_index(std::move(raw.bytes), raw.media_type);
-  for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
-    const Descriptor* chosen = depth > 8 ? nullptr : std::get<Index>(document).choose(platform);
-    if (chosen == nullptr) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("no image for {} in the index {}", platform.str(), digest.str()))
-          .set_hint(
-              "choose one with --override-os, --override-arch, --override-variant, or see the "
-              "index with --raw");
-    }
-    const Descriptor child = *chosen;
-    RawManifest child_raw = source.manifest(child, stop);
-    document = parse_manifest_or_index(std::move(child_raw.bytes), child.media_type);
-  }
-  return {std::move(top), std::move(digest), std::get<Manifest>(std::move(document))};
+  RawManifest top = source.manifest(stop);
+  return {top, Digest::of(top.bytes),
+          choose_instance(source, parse_manifest_or_index(top.bytes, top.media_type), platform,
+                          "see the index with --raw", stop)};
 }
 
 std::string read_config(ImageSource& source, const Manifest& manifest) {

@@ -20,8 +20,7 @@ struct ImageView {
   Digest top_digest;
   Manifest manifest;
 };
-// Throws Error(usage) when an index has none for the platform (exit code 2 is for images that are
-// not there at all), and what the source throws.
+// Throws as choose_instance(), and what the source throws.
 ImageView view_image(ImageSource& source, const Platform& platform, const std::stop_token& stop);
 
 // The config's bytes, checked. Throws Error(limit) above 4 MiB, Error(integrity).

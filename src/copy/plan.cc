@@ -28,6 +28,23 @@ std::string platforms_of(const Index& index) {
   return text.empty() ? "none that names a platform" : text;
 }
 
+void check_depth(int depth) {
+  if (depth >= kMaxIndexDepth) {
+    throw Error(ErrorKind::integrity,
+                fmt::format("indexes are nested more than {} deep", kMaxIndexDepth));
+  }
+}
+
+ManifestOrIndex read_child(ImageSource& source, const Descriptor& descriptor,
+                           const std::stop_token& stop) {
+  RawManifest raw = source.manifest(descriptor, stop);
+  return with_context("manifest " + descriptor.digest.str(), [&] {
+    return parse_manifest_or_index(std::move(raw.bytes), descriptor.media_type.empty()
+                                                             ? raw.media_type
+                                                             : descriptor.media_type);
+  });
+}
+
 class Planner {
  public:
   Planner(ImageSource& source, const CopyOptions& options, const std::stop_token& stop)
@@ -40,7 +57,8 @@ class Planner {
         with_context([&] { return "manifest " + Digest::of(raw.bytes).str(); },
                      [&] { return parse_manifest_or_index(raw.bytes, raw.media_type); });
     if (options_.instances.kind == InstanceSelection::Kind::system) {
-      add_image(choose_instance(std::move(top)));
+      add_image(choose_instance(source_, std::move(top), options_.platform, "copy all with --all",
+                                stop_));
     } else {
       add(std::move(top), 0);
     }
@@ -62,41 +80,6 @@ class Planner {
                               found.digest.str(), found.media_type,
                               docker_wanted ? "Docker's schema 2" : "OCI"))
           .set_hint("leave --format out: the image then goes as it is, with its digest");
-    }
-  }
-
-  // Follows the index (of an index) to the manifest for the platform.
-  Manifest choose_instance(ManifestOrIndex document) {
-    for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
-      check_depth(depth);
-      const Index& index = std::get<Index>(document);
-      const Descriptor* chosen = index.choose(options_.platform);
-      if (chosen == nullptr) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("no image for {} in the index {} (it has: {})",
-                                options_.platform.str(), index.digest().str(), platforms_of(index)))
-            .set_hint(
-                "choose one with --override-os, --override-arch, --override-variant, or copy all "
-                "with --all");
-      }
-      document = read_child(*chosen);
-    }
-    return std::get<Manifest>(std::move(document));
-  }
-
-  ManifestOrIndex read_child(const Descriptor& descriptor) {
-    RawManifest raw = source_.manifest(descriptor, stop_);
-    return with_context("manifest " + descriptor.digest.str(), [&] {
-      return parse_manifest_or_index(std::move(raw.bytes), descriptor.media_type.empty()
-                                                               ? raw.media_type
-                                                               : descriptor.media_type);
-    });
-  }
-
-  static void check_depth(int depth) {
-    if (depth >= kMaxIndexDepth) {
-      throw Error(ErrorKind::integrity,
-                  fmt::format("indexes are nested more than {} deep", kMaxIndexDepth));
     }
   }
 
@@ -125,7 +108,7 @@ class Planner {
       throw Error(ErrorKind::integrity,
                   fmt::format("the index names more than {} manifests", kMaxManifests));
     }
-    const std::size_t node = add(read_child(child), depth + 1);
+    const std::size_t node = add(read_child(source_, child, stop_), depth + 1);
     nodes_.emplace(child.digest, node);
     return node;
   }
@@ -228,6 +211,25 @@ class Planner {
 };
 
 }  // namespace
+
+Manifest choose_instance(ImageSource& source, ManifestOrIndex document, const Platform& platform,
+                         std::string_view otherwise, const std::stop_token& stop) {
+  for (int depth = 0; std::holds_alternative<Index>(document); ++depth) {
+    check_depth(depth);
+    const Index& index = std::get<Index>(document);
+    const Descriptor* chosen = index.choose(platform);
+    if (chosen == nullptr) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("no image for {} in the index {} (it has: {})", platform.str(),
+                              index.digest().str(), platforms_of(index)))
+          .set_hint(fmt::format(
+              "choose one with --override-os, --override-arch, --override-variant, or {}",
+              otherwise));
+    }
+    document = read_child(source, *chosen, stop);
+  }
+  return std::get<Manifest>(std::move(document));
+}
 
 bool CopyPlan::has_unmade_blobs() const {
   return std::any_of(blobs.begin(), blobs.end(), [](const PlannedBlob& planned) {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tug {
@@ -58,6 +59,12 @@ struct CopyPlan {
   // not final.
   [[nodiscard]] bool has_unmade_blobs() const;
 };
+
+// Follows an index (of an index) to the manifest for `platform`. Throws Error(usage) when it has
+// none (exit code 2 is for images that are not there at all), listing those it has; `otherwise` is
+// what else one can do. Throws Error(integrity) for indexes nested too deeply (8).
+Manifest choose_instance(ImageSource& source, ManifestOrIndex document, const Platform& platform,
+                         std::string_view otherwise, const std::stop_token& stop);
 
 // Reads the manifests that `options` selects and plans their copy. Throws Error(usage) when an
 // index has no instance for the platform (listing those it has) and for a manifest of another
