@@ -70,6 +70,9 @@ class DigestingSource : public ByteSource {
 struct StreamedBlob {
   std::string media_type;
   std::function<std::unique_ptr<DigestingSource>(std::uint64_t offset)> open;
+  // Names the bytes before they are made: where it is the same, they are. A destination may
+  // continue under it what an earlier process began to send. "": nothing is to be continued.
+  std::string resume_key = {};
 };
 
 // The destination refused a manifest because blobs or manifests that it names are not there

@@ -287,6 +287,24 @@ std::optional<std::string> env_nonempty(const char* name) {
   return value;
 }
 
+std::optional<std::uint64_t> parse_bytes(std::string_view text) noexcept {
+  constexpr std::string_view kPrefixes = "kmgt";
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_uint(text.substr(0, digits));
+  const std::string_view unit = text.substr(digits);
+  if (!number || unit.empty() || equals_ignore_case(unit, "b")) return number;
+  const std::size_t prefix = kPrefixes.find(to_lower(unit.substr(0, 1)));
+  const std::string_view rest = unit.substr(1);
+  const bool is_binary = rest.empty() || equals_ignore_case(rest, "ib");
+  if (prefix == std::string_view::npos || !(is_binary || equals_ignore_case(rest, "b")))
+    return std::nullopt;
+  std::uint64_t bytes = *number;
+  for (std::size_t i = 0; i <= prefix; ++i) {
+    if (__builtin_mul_overflow(bytes, is_binary ? 1024U : 1000U, &bytes)) return std::nullopt;
+  }
+  return bytes;
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   if (bytes < 1000) return std::to_string(bytes) + " B";
   constexpr std::array<std::string_view, 6> kUnits = {"kB", "MB", "GB", "TB", "PB", "EB"};

@@ -46,6 +46,9 @@ std::optional<std::string> env(const char* name);
 // The same, but an empty value counts as unset.
 std::optional<std::string> env_nonempty(const char* name);
 
+// A number of bytes as people write it: "1048576", "16M" and "16MiB" (powers of 1024), "16MB"
+// (powers of 1000), with k, m, g or t in either case; nullopt for anything else.
+std::optional<std::uint64_t> parse_bytes(std::string_view text) noexcept;
 // "12.3 MB", decimal units, for people.
 std::string human_bytes(std::uint64_t bytes);
 

@@ -1,6 +1,7 @@
 #include "cli/context.h"
 
 #include "base/strings.h"
+#include "base/user_state.h"
 #include "cli/output.h"
 
 #include <tug/error.h>
@@ -39,6 +40,25 @@ Timeouts timeouts(const Arguments& arguments) {
 }
 
 void note(std::string_view text) { log_line(Level::warning, text); }
+
+std::optional<std::uint64_t> chunk_size(const Arguments& arguments) {
+  constexpr std::uint64_t kSmallest = 64 * 1024;
+  constexpr std::uint64_t kLargest = 1024 * 1024 * 1024;
+  return arguments.bytes("chunk-size", kSmallest, kLargest);
+}
+
+std::shared_ptr<registry::ResumeState> resume_state(const Arguments& arguments, const Log& log) {
+  const auto file = arguments.value("resume-state");
+  if (arguments.flag("no-resume")) {
+    if (file) throw Error(ErrorKind::usage, "--resume-state and --no-resume exclude each other");
+    return nullptr;
+  }
+  if (file)
+    return with_context("--resume-state",
+                        [&] { return registry::ResumeState::in_file(*file, log, note); });
+  const std::string directory = user_state_directory();
+  return registry::ResumeState::in_directory(directory.empty() ? "" : directory + "/uploads", log);
+}
 
 std::pair<std::string, Secret> parse_credentials(const std::string& flag, const std::string& text) {
   const auto colon = text.find(':');
@@ -80,7 +100,13 @@ struct Context::Network {
   Network(const Arguments& arguments, const Log& log)
       : conf(registry::RegistriesConf::load(arguments.value("registries-conf"), log)),
         http({timeouts(arguments), user_agent(arguments), 32}, log),
-        environment{http, conf, retry_policy(arguments), log, note},
+        environment{.http = http,
+                    .registries_conf = conf,
+                    .retry = retry_policy(arguments),
+                    .log = log,
+                    .note = note,
+                    .chunk_size = chunk_size(arguments),
+                    .resume = resume_state(arguments, log)},
         hosts(environment),
         transports{hosts, log, note} {}
   registry::RegistriesConf conf;

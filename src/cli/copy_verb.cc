@@ -177,6 +177,8 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
   TextProgress progress(arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
   CopyReport report =
       execute_copy(*source, *destination, options, context.copies(), progress, context.stop());
+  if (const auto& resume = context.registries().resume; resume && !options.dry_run)
+    resume->finished();
   if (const auto path = arguments.value("digestfile"); path && !options.dry_run)
     write_output_file(*path, report.manifest.digest.str());
   return report;
@@ -228,6 +230,13 @@ Verb copy_verb() {
   std::vector<Option> retrying = retry_options();
   retrying.push_back({"stall-timeout", '\0', Kind::value, "D",
                       "Give a connection up after D without a byte; default 60s"});
+  retrying.push_back(
+      {"chunk-size", '\0', Kind::value, "SIZE",
+       "Send larger blobs in chunks of SIZE, for example 16M; default in one piece"});
+  retrying.push_back({"resume-state", '\0', Kind::value, "FILE",
+                      "Keep broken-off uploads in FILE; default below $XDG_STATE_HOME/tug"});
+  retrying.push_back(
+      {"no-resume", '\0', Kind::flag, "", "Neither keep nor continue broken-off uploads"});
   return {
       "copy",
       "SOURCE DESTINATION",

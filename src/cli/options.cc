@@ -188,6 +188,17 @@ std::optional<std::chrono::milliseconds> Arguments::duration(std::string_view na
                           printable(*text, 40)));
 }
 
+std::optional<std::uint64_t> Arguments::bytes(std::string_view name, std::uint64_t low,
+                                              std::uint64_t high) const {
+  const auto text = value(name);
+  if (!text) return std::nullopt;
+  const auto number = parse_bytes(*text);
+  if (number && *number >= low && *number <= high) return number;
+  throw Error(ErrorKind::usage,
+              fmt::format("--{}: \"{}\" is not a size from {} to {}, such as 10485760, 16M or 20MB",
+                          name, printable(*text, 40), human_bytes(low), human_bytes(high)));
+}
+
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   struct Unit {
     std::string_view name;

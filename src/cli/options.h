@@ -50,6 +50,8 @@ class Arguments {
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t low,
                                                     std::int64_t high) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> duration(std::string_view name) const;
+  [[nodiscard]] std::optional<std::uint64_t> bytes(std::string_view name, std::uint64_t low,
+                                                   std::uint64_t high) const;
 
  private:
   friend Arguments parse_arguments(const std::vector<OptionGroup>&,

@@ -1,7 +1,7 @@
 #include "cli/pulled_images.h"
 
 #include "base/fd.h"
-#include "base/strings.h"
+#include "base/user_state.h"
 #include "oci/json.h"
 
 #include <tug/digest.h>
@@ -16,15 +16,9 @@ constexpr Json::Limits kLimits{.max_bytes = 32 * 1024 * 1024, .max_depth = 4};
 
 // "" when there is no home.
 std::string path_of(const std::string& name) {
-  std::string directory;
-  if (const auto state = env_nonempty("XDG_STATE_HOME")) {
-    directory = *state;
-  } else if (const auto home = env_nonempty("HOME")) {
-    directory = *home + "/.local/state";
-  } else {
-    return {};
-  }
-  return directory + fmt::format("/tug/pulled/{}.json", Digest::of(name).hex());
+  const std::string directory = user_state_directory();
+  if (directory.empty()) return {};
+  return directory + fmt::format("/pulled/{}.json", Digest::of(name).hex());
 }
 
 }  // namespace

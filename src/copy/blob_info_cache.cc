@@ -27,7 +27,7 @@ using std::chrono::milliseconds;
 // Other programs hold the file for milliseconds, and wait 5 s for each other. A question that waits
 // for longer than it saves is not worth it; what a push has learned is worth a little more.
 constexpr milliseconds kReadingPatience{500};  // all questions of a run together
-constexpr milliseconds kRecordingPatience{2000};
+constexpr milliseconds kRecordingPatience{2000};  // the same
 constexpr milliseconds kBusySlice{20};  // how soon the end of a lock, or a stop, is seen
 
 // All of it in one transaction if the last table is missing; any incompatible change will use
@@ -213,7 +213,8 @@ BlobInfoCache::BlobInfoCache(std::string path, const Log& log, std::stop_token s
     : path_(std::move(path)),
       log_(log),
       stop_(std::move(stop)),
-      reading_patience_(kReadingPatience) {}
+      reading_patience_(kReadingPatience),
+      recording_patience_(kRecordingPatience) {}
 BlobInfoCache::~BlobInfoCache() = default;
 
 std::string BlobInfoCache::default_path() {
@@ -274,8 +275,7 @@ std::vector<BlobInfoCache::Candidate> BlobInfoCache::candidates(const std::strin
 void BlobInfoCache::record(const RegistryReference& repository, const Facts& facts) {
   const std::lock_guard lock(mutex_);
   try {
-    milliseconds patience = kRecordingPatience;
-    const Database* db = database(true, patience);
+    const Database* db = database(true, recording_patience_);
     if (db == nullptr) return;
     const std::string now = timestamp_now();
     db->transaction([&] {

@@ -50,7 +50,7 @@ class BlobInfoCache {
   std::vector<Candidate> candidates(const std::string& registry, const Digest& digest,
                                     bool substitute);
 
-  // What one copy has learned; written in one transaction.
+  // What a copy has learned; written in one transaction.
   struct Facts {
     struct Pair {
       Digest any;
@@ -73,6 +73,7 @@ class BlobInfoCache {
   std::unique_ptr<Database> database_;
   bool failed_ = false;                         // there is no using it
   std::chrono::milliseconds reading_patience_;  // what is left of it
+  std::chrono::milliseconds recording_patience_;
 };
 
 }  // namespace tug

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -219,7 +220,7 @@ class Copy {
     if (!options_.dry_run) {
       put_manifests();
       destination_.finish(stop_);
-      remember();
+      remember(all_blobs());
     } else {
       plan_manifests();
     }
@@ -261,8 +262,7 @@ class Copy {
   // Two rounds, so that the number of round trips in a row does not depend on the number of blobs:
   // ask for all, then send what is missing, the largest first.
   void ensure_blobs() {
-    std::vector<std::size_t> all(plan_.blobs.size());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+    std::vector<std::size_t> all = all_blobs();
     parallel_for_each(
         all, kParallelProbes, stop_,
         [this](std::size_t blob, const std::stop_token& stop) { find_at_destination(blob, stop); });
@@ -275,6 +275,12 @@ class Copy {
     parallel_for_each(
         missing, bodies, stop_,
         [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
+  }
+
+  [[nodiscard]] std::vector<std::size_t> all_blobs() const {
+    std::vector<std::size_t> all(plan_.blobs.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
   }
 
   // Before they are sent: where the manifest may not change, its layers may not either.
@@ -367,6 +373,8 @@ class Copy {
     states_[blob].bytes_sent += layer.bytes_sent;
     settle(blob, std::move(layer.descriptor),
            layer.existed ? BlobOutcome::existed : BlobOutcome::uploaded);
+    // At once: should this process be killed, the next one need not compress and send it again.
+    remember({blob});
   }
 
   // --- manifests
@@ -595,10 +603,10 @@ class Copy {
   }
 
   // Into the shared cache goes only what was hashed here or by the store.
-  void remember() {
+  void remember(const std::vector<std::size_t>& blobs) {
     if (!repository_ || !options_.use_blob_info_cache) return;
     BlobInfoCache::Facts facts;
-    for (std::size_t i = 0; i < states_.size(); ++i) {
+    for (const std::size_t i : blobs) {
       const BlobState& state = states_[i];
       const PlannedBlob& planned = plan_.blobs[i];
       facts.locations.push_back(state.made->digest);

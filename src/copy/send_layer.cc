@@ -3,6 +3,8 @@
 #include "base/stop.h"
 #include "stream/file_source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <span>
@@ -15,6 +17,17 @@ namespace {
 constexpr std::size_t kKnownInTime = 1024 * 1024;
 // A larger layer hardly ever becomes so small: it is not held back to find out.
 constexpr std::uint64_t kMayBecomeSmall = 16 * 1024 * 1024;
+// To be raised when the same tar and level give other bytes than before. (A new version of a
+// library does that too: then the registry refuses the sum of both halves, and all is sent again.)
+constexpr int kCompressorVersion = 1;
+
+// Names the compressed bytes before they are made.
+std::string resume_key(const Blob& layer, const CompressionSpec& spec) {
+  if (!layer.diff_id) return {};
+  return fmt::format("{} {}-{} v{}", layer.diff_id->str(),
+                     spec.format == LayerCompression::gzip ? "gzip" : "zstd",
+                     spec.level ? std::to_string(*spec.level) : "default", kCompressorVersion);
+}
 
 // A compressed layer whose first bytes have been made already.
 class PrefixedSource : public DigestingSource {
@@ -83,10 +96,13 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
     }
     first = std::make_unique<PrefixedSource>(std::move(prefix), std::move(first));
   }
-  const StreamedBlob streamed{type, [&](std::uint64_t offset) {
-                                if (first && offset == 0) return std::exchange(first, nullptr);
-                                return compressed(offset);
-                              }};
+  const auto open = [&](std::uint64_t offset) {
+    if (first && offset == 0) return std::exchange(first, nullptr);
+    first.reset();  // it holds threads and memory
+    return compressed(offset);
+  };
+  const bool is_large = layer.open_size > kMayBecomeSmall;
+  const StreamedBlob streamed{type, open, is_large ? resume_key(layer, spec) : std::string()};
   Descriptor made = destination.put_stream(streamed, sent, stop);
   made.media_type = type;
   const std::uint64_t size = made.size;

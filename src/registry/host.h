@@ -19,6 +19,7 @@
 #include "http/retry.h"
 #include "registry/credentials.h"
 #include "registry/registries_conf.h"
+#include "registry/resume_state.h"
 #include "registry/sleep_budget.h"
 
 #include <tug/error.h>
@@ -58,6 +59,10 @@ struct Environment {
   Timing timing = {};
   // Copies share it: it is one for all hosts and repositories of a push.
   std::shared_ptr<SleepBudget> sleep_budget = std::make_shared<SleepBudget>();
+  // --chunk-size: larger blobs are sent in chunks of this size.
+  std::optional<std::uint64_t> chunk_size = {};
+  // Where broken-off uploads are kept; may be empty.
+  std::shared_ptr<ResumeState> resume = {};
 };
 
 // One request to a registry.

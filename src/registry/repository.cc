@@ -417,7 +417,12 @@ UploadTarget Repository::upload_target() const {
 }
 
 bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {
-  return blob_exists(upload_target(), descriptor, true, stop);
+  if (!blob_exists(upload_target(), descriptor, true, stop)) return false;
+  // A process may have died between its commit and the end of its upload.
+  if (const auto& resume = host_.environment().resume;
+      resume && descriptor.size >= uploads_->tuning.keep_from)
+    resume->forget({name_.registry(), name_.repository(), descriptor.digest.str()});
+  return true;
 }
 
 std::optional<std::uint64_t> Repository::blob_size(const Digest& digest,

@@ -45,28 +45,57 @@ Upload::Upload(const UploadTarget& target, UploadContent& content, SentCallback 
       sent_(std::move(sent)),
       stop_(std::move(stop)),
       attempts_(target.host.environment(), stop_),
-      chunk_(target.tuning.chunk),
+      chunk_(target.host.environment().chunk_size.value_or(target.tuning.chunk)),
       descriptor_(content.descriptor()) {}
 
 Descriptor Upload::run() {
   try {
     choose_mode();
+    continue_earlier();
     while (!committed_) attempt();
+  } catch (const Error& error) {
+    leave(error);
+    throw;
   } catch (...) {
     cancel();
     throw;
   }
+  if (claim_) claim_->forget();
   if (sent_) sent_(descriptor_->size);  // whatever it took
   return *descriptor_;
 }
 
 // --- the story -----------------------------------------------------------------------------------
 
+// What an earlier process left of this blob, if anything; and this one's place for leaving it.
+void Upload::continue_earlier() {
+  const auto& resume = target_.host.environment().resume;
+  const std::string key = content_.resume_key();
+  const bool is_large = content_.size().value_or(UINT64_MAX) >= target_.tuning.keep_from;
+  if (!resume || !is_large || key.empty() || !rule().allowed) return;
+  claim_ = resume->claim({target_.name.registry(), target_.name.repository(), key});
+  if (!claim_ || !claim_->session()) return;
+  auto found = find_session(target_, *claim_->session(), stop_);
+  const bool fits = found && found->stored >= target_.tuning.small_blob &&
+                    found->stored <= content_.size().value_or(UINT64_MAX);
+  if (!fits) {
+    if (found) cancel_sessions(target_, {std::move(found->session)}, stop_);
+    claim_->forget();
+    return;
+  }
+  debug(fmt::format("continuing an earlier upload at byte {}", found->stored));
+  if (session_) cancel_sessions(target_, {*session_}, stop_);  // what a refused mount opened
+  session_ = std::move(found->session);
+  is_earlier_ = true;
+  continue_at(found->stored);
+}
+
 void Upload::attempt() {
   if (!session_) {
     const auto digest = descriptor_ ? std::optional(descriptor_->digest) : std::nullopt;
     session_ = open_session(target_, digest, stop_);
   }
+  save_session();
   adapt_to_session();
   const Outcome outcome = send_in_mode();
   if (!outcome.done()) recover(outcome);
@@ -101,9 +130,12 @@ void Upload::adapt_to_session() {
   const std::uint64_t told =
       session_->max_chunk ? with_headers({}, {}, session_->max_chunk).max : UINT64_MAX;
   const auto learned = target_.habits.get().largest_body;
-  if (size <= std::min(told, learned.value_or(UINT64_MAX))) return;
+  const auto wanted = target_.host.environment().chunk_size;
+  const std::uint64_t largest =
+      std::min({told, learned.value_or(UINT64_MAX), wanted.value_or(UINT64_MAX)});
+  if (size <= largest) return;
   mode_ = UploadMode::chunks;
-  chunk_ = learned.value_or(chunk_);
+  chunk_ = std::min(chunk_, learned.value_or(chunk_));
 }
 
 // Mode A, the wire pattern of docker, podman and crane.
@@ -153,6 +185,7 @@ Upload::Outcome Upload::send_chunks() {
       return outcome;
     }
     note_progress();
+    save_session();
     if (chunk.last && offset_ == end) return outcome;
   }
 }
@@ -246,6 +279,7 @@ http::RequestBody Upload::body_of(const UploadContent::Piece& piece) {
   const std::uint64_t before = mode_ == UploadMode::chunks ? offset_ : 0;
   body.sent = [this, before](std::uint64_t bytes) {
     in_flight_ = bytes;
+    in_session_ = before + bytes;
     if (sent_) sent_(before + bytes);
   };
   return body;
@@ -286,6 +320,10 @@ Upload::Outcome Upload::read_answer(Step step, const Answer& answer) {
 
 void Upload::recover(const Outcome& outcome) {
   debug(outcome.error->what());
+  const bool is_out_of_step =
+      outcome.remedy == Remedy::restart_once || outcome.remedy == Remedy::resync;
+  // What the other process left was not what it seemed.
+  if (is_out_of_step && is_earlier_) return start_over();
   switch (outcome.remedy) {
     case Remedy::restart:
     case Remedy::repeat:
@@ -401,11 +439,22 @@ bool Upload::resume(const Outcome& outcome) {
   const bool too_much = stored.bytes > most;
   if (nothing || too_much) return false;
   debug(fmt::format("resuming at byte {}", stored.bytes));
-  resumed_ = resumed_ || !chunked;
-  mode_ = UploadMode::chunks;
-  offset_ = stored.bytes;
-  note_progress();
+  continue_at(stored.bytes);
   return true;
+}
+
+// The rest goes in large chunks, for each costs a round trip; unless the user or the registry asked
+// for others.
+void Upload::continue_at(std::uint64_t offset) {
+  if (mode_ != UploadMode::chunks) {
+    resumed_ = true;
+    mode_ = UploadMode::chunks;
+    if (!target_.host.environment().chunk_size)
+      chunk_ = std::max(chunk_, target_.tuning.resumed_chunk);
+  }
+  offset_ = offset;
+  in_session_ = offset;
+  note_progress();
 }
 
 // A large blob over a bad link must finish, but getting as far as before is no progress.
@@ -446,14 +495,51 @@ void Upload::count_resend(const Outcome& outcome, std::uint64_t offset) {
 void Upload::start_over() {
   cancel();
   offset_ = 0;
-  if (std::exchange(resumed_, false)) mode_ = UploadMode::patch;
+  is_earlier_ = false;
+  if (std::exchange(resumed_, false)) {
+    mode_ = UploadMode::patch;
+    chunk_ = target_.host.environment().chunk_size.value_or(target_.tuning.chunk);
+  }
   if (sent_) sent_(0);
+}
+
+// For another process, should this one be killed. A URL on another host is a credential: it stays
+// in memory.
+void Upload::save_session() noexcept {
+  if (!claim_) return;
+  if (session_->foreign) {
+    claim_->forget();
+  } else {
+    claim_->save(session_->url.target());
+  }
+}
+
+// The upload failed. If it is worth it and may be continued, the session stays at the registry.
+void Upload::leave(const Error& error) noexcept {
+  switch (error.kind()) {
+    case ErrorKind::interrupted:
+    case ErrorKind::network:
+    case ErrorKind::server:
+    case ErrorKind::rate_limited:
+    case ErrorKind::auth:
+      break;
+    default:
+      return cancel();
+  }
+  if (!session_) return;  // an earlier one, perhaps, that nobody could be asked about
+  const bool is_kept =
+      claim_ && claim_->session() && !session_->gone && in_session_ >= target_.tuning.keep_from;
+  if (!is_kept) return cancel();
+  claim_->keep(target_.host.environment().note);
+  session_.reset();
 }
 
 // Best effort (5.15): the registry purges forgotten sessions by itself.
 void Upload::cancel() noexcept {
   if (session_) cancel_sessions(target_, {*session_}, stop_);
   session_.reset();
+  in_session_ = 0;
+  if (claim_) claim_->forget();
 }
 
 bool Upload::confirmed() {

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string_view>
@@ -52,6 +53,7 @@ class Upload {
   };
 
   // The story: one try in the present mode, and the way on if it failed.
+  void continue_earlier();
   void attempt();
   Outcome send_in_mode();
   Outcome send_whole();
@@ -80,10 +82,13 @@ class Upload {
   void restart_once(const Outcome& outcome);
   void reauthorise(const Outcome& outcome);
   bool resume(const Outcome& outcome);
+  void continue_at(std::uint64_t offset);
   bool accept_receipt(const Outcome& outcome, std::uint64_t end);
   void note_progress();
   void count_resend(const Outcome& outcome, std::uint64_t offset);
   void start_over();
+  void save_session() noexcept;
+  void leave(const Error& error) noexcept;
   void cancel() noexcept;
   bool confirmed();
   bool is_there();
@@ -109,10 +114,13 @@ class Upload {
   int smaller_steps_ = 0;
   bool mode_switched_ = false;
   bool resumed_ = false;  // mode chunks only because a whole body broke off
+  std::unique_ptr<ResumeState::Claim> claim_;
+  bool is_earlier_ = false;  // the session is another process's
   std::uint64_t resend_offset_ = UINT64_MAX;
   int resends_ = 0;
 
-  std::atomic<std::uint64_t> in_flight_{0};  // bytes of the present body that were sent
+  std::atomic<std::uint64_t> in_flight_{0};   // bytes of the present body that were sent
+  std::atomic<std::uint64_t> in_session_{0};  // bytes that were sent in the present session
   std::uint64_t total_sent_ = 0;
 };
 

@@ -38,6 +38,8 @@ class UploadContent {
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;
   // The digest, where it is known before everything was read.
   [[nodiscard]] virtual std::optional<Descriptor> descriptor() const = 0;
+  // What names the bytes for another process, which makes the same; "" where nothing does.
+  [[nodiscard]] virtual std::string resume_key() const = 0;
   // The next piece begins at `offset`. Throws what the source throws; like everything here that
   // reads much of it without sending, Error(interrupted) soon after a stop is requested.
   virtual void seek(std::uint64_t offset) = 0;
@@ -64,6 +66,7 @@ class BlobContent final : public UploadContent {
   ~BlobContent() override;
   [[nodiscard]] std::optional<std::uint64_t> size() const override { return blob_.descriptor.size; }
   [[nodiscard]] std::optional<Descriptor> descriptor() const override { return blob_.descriptor; }
+  [[nodiscard]] std::string resume_key() const override { return blob_.descriptor.digest.str(); }
   void seek(std::uint64_t offset) override;
   [[nodiscard]] std::uint64_t position() const override { return position_; }
   Piece rest() override;
@@ -95,6 +98,7 @@ class StreamContent final : public UploadContent {
   ~StreamContent() override;
   [[nodiscard]] std::optional<std::uint64_t> size() const override;
   [[nodiscard]] std::optional<Descriptor> descriptor() const override { return measured_; }
+  [[nodiscard]] std::string resume_key() const override { return blob_.resume_key; }
   void seek(std::uint64_t offset) override;
   [[nodiscard]] std::uint64_t position() const override { return position_; }
   Piece rest() override;

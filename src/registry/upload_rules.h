@@ -16,8 +16,12 @@ inline constexpr std::uint64_t kMiB = 1024 * 1024;
 struct UploadTuning {
   std::uint64_t small_blob = kMiB;        // up to here mode B: saves a round trip (5.5)
   std::uint64_t resume_from = 64 * kMiB;  // less that was stored is sent again (5.8)
-  std::uint64_t chunk = 16 * kMiB;        // mode C unless something asks for another size (5.6)
-  std::uint64_t smallest_chunk = kMiB;    // where halving after 413 ends (5.6)
+  // From this size on, or of unknown size but not surely smaller: worth a file and a request to be
+  // continued by another process. So much of it must have been sent, too.
+  std::uint64_t keep_from = 16 * kMiB;
+  std::uint64_t chunk = 16 * kMiB;          // mode C unless something asks for another size (5.6)
+  std::uint64_t resumed_chunk = 64 * kMiB;  // the rest of a body that broke off
+  std::uint64_t smallest_chunk = kMiB;      // where halving after 413 ends (5.6)
   // Chunks of a stream wait in memory until the registry has them. 8 MiB x 6 uploads is what the
   // rare registry that needs this may cost; more only where OCI-Chunk-Min-Length asks for it.
   std::uint64_t held_chunk = 8 * kMiB;

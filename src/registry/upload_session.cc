@@ -62,6 +62,13 @@ std::optional<std::string_view> digest_in_query(const http::Url& url) {
   return std::nullopt;
 }
 
+void read_chunk_lengths(const Answer& answer, UploadSession& session) {
+  if (const auto min = answer.response.headers.get("OCI-Chunk-Min-Length"))
+    session.min_chunk = std::string(*min);
+  if (const auto max = answer.response.headers.get("OCI-Chunk-Max-Length"))
+    session.max_chunk = std::string(*max);
+}
+
 // What the place says that a HEAD was redirected to; nullopt when it cannot be asked. It is asked
 // once: nothing hangs on its answer that would be worth waiting for.
 std::optional<Answer> follow(Host& host, Call call, const Answer& redirect,
@@ -158,11 +165,9 @@ UploadSession session_from(Host& host, const Answer& answer) {
     if (other != locations.front())
       throw Error(ErrorKind::protocol, authority(answer.url) + " sent two different Locations");
   }
-  UploadSession session{host.resolve_location(answer.url, locations.front()), {}, {}, false};
-  if (const auto min = answer.response.headers.get("OCI-Chunk-Min-Length"))
-    session.min_chunk = std::string(*min);
-  if (const auto max = answer.response.headers.get("OCI-Chunk-Max-Length"))
-    session.max_chunk = std::string(*max);
+  UploadSession session{host.resolve_location(answer.url, locations.front())};
+  session.foreign = session.url.origin() != answer.url.origin();
+  read_chunk_lengths(answer, session);
   return session;
 }
 
@@ -197,7 +202,32 @@ UploadSession open_session(const UploadTarget& target, const std::optional<Diges
 // sends none with PATCH (buildah#2234).
 void keep_location(const UploadTarget& target, UploadSession& session, const Answer& answer) {
   if (!answer.response.headers.get("Location")) return;
-  session.url = session_from(target.host, answer).url;
+  UploadSession next = session_from(target.host, answer);
+  session.foreign = session.foreign || next.foreign;
+  session.url = std::move(next.url);
+}
+
+std::optional<FoundSession> find_session(const UploadTarget& target, const std::string& path,
+                                         const std::stop_token& stop) {
+  Call call;
+  call.path = path;
+  call.scopes = target.scopes;
+  try {
+    const Answer answer = target.host.call(call, stop);
+    const int status = answer.response.status;
+    const StoredRange stored = parse_range(answer.response.headers.get("Range"));
+    if (status < 200 || status > 299 || stored.kind != StoredRange::Kind::bytes)
+      return std::nullopt;
+    FoundSession found{UploadSession{answer.url}, stored.bytes};
+    read_chunk_lengths(answer, found.session);
+    keep_location(target, found.session, answer);
+    return found;
+  } catch (const Error& error) {
+    // Where the registry cannot be reached, nothing else will do either.
+    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::network) throw;
+    target.host.environment().log.debug(error.what());
+    return std::nullopt;
+  }
 }
 
 StoredRange ask_session(const UploadTarget& target, UploadSession& session,

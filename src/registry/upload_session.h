@@ -84,9 +84,10 @@ Error unexpected_success(const Answer& answer, std::string_view request);
 // An upload session: the newest Location, and what the registry said about chunks.
 struct UploadSession {
   http::Url url;
-  std::optional<std::string> min_chunk;  // OCI-Chunk-Min-Length and -Max-Length as sent
-  std::optional<std::string> max_chunk;
-  bool gone = false;  // the registry does not know it any more
+  std::optional<std::string> min_chunk = {};  // OCI-Chunk-Min-Length and -Max-Length as sent
+  std::optional<std::string> max_chunk = {};
+  bool gone = false;     // the registry does not know it any more
+  bool foreign = false;  // on another host than the registry's
 };
 
 // The session that a 202 opens. Throws Error(protocol): no Location, two of them, an unusable one.
@@ -97,6 +98,15 @@ UploadSession open_session(const UploadTarget& target, const std::optional<Diges
 
 // Takes over the Location of an answer, if it has one.
 void keep_location(const UploadTarget& target, UploadSession& session, const Answer& answer);
+
+// A session that an earlier process opened, by its path and query at the registry, and what is in
+// it. nullopt when the registry does not know it, or does not say what is in it.
+struct FoundSession {
+  UploadSession session;
+  std::uint64_t stored = 0;
+};
+std::optional<FoundSession> find_session(const UploadTarget& target, const std::string& path,
+                                         const std::stop_token& stop);
 
 // GET: how much the session has; unknown when it does not say, or is gone.
 StoredRange ask_session(const UploadTarget& target, UploadSession& session,

@@ -131,9 +131,16 @@ class Registry:
     # ---- what it holds, read from its disk
 
     def stored_blob(self, digest):
-        algorithm, encoded = digest.split(":")
-        path = self.storage / "docker/registry/v2/blobs" / algorithm / encoded[:2] / encoded / "data"
+        path = self._blob(digest)
         return path.read_bytes() if path.is_file() else None
+
+    def _blob(self, digest):
+        algorithm, encoded = digest.split(":")
+        return self.storage / "docker/registry/v2/blobs" / algorithm / encoded[:2] / encoded / "data"
+
+    def blob_size(self, digest):
+        path = self._blob(digest)
+        return path.stat().st_size if path.is_file() else None
 
     def has_blob_link(self, repository, digest):
         """Whether clients of `repository` can see the blob."""

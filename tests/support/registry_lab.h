@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,12 +80,15 @@ inline Blob blob_of(std::string bytes, const std::string* names = nullptr,
 }
 
 // A stream of these bytes; `opened` counts and gets the offsets.
-inline StreamedBlob stream_of(std::string bytes, std::vector<std::uint64_t>* opened = nullptr) {
+inline StreamedBlob stream_of(std::string bytes, std::vector<std::uint64_t>* opened = nullptr,
+                              std::string resume_key = "") {
   const auto shared = std::make_shared<const std::string>(std::move(bytes));
-  return {std::string(media_type::kOciLayerGzip), [shared, opened](std::uint64_t offset) {
+  return {std::string(media_type::kOciLayerGzip),
+          [shared, opened](std::uint64_t offset) {
             if (opened != nullptr) opened->push_back(offset);
             return std::make_unique<PiecewiseSource>(shared, offset, 7000);
-          }};
+          },
+          std::move(resume_key)};
 }
 
 struct LabOptions {
@@ -92,6 +96,8 @@ struct LabOptions {
   RetryPolicy retry{};
   std::chrono::milliseconds stall{60'000};
   registry::UploadTuning tuning;
+  std::optional<std::uint64_t> chunk_size = {};
+  std::shared_ptr<registry::ResumeState> resume = {};
   std::string repository = "team/app";
   bool with_credentials = false;
 };
@@ -103,7 +109,7 @@ class RegistryLab {
         log_([this](std::string_view line) { remember(debug_, line); }),
         http_({.timeouts = {.connect = std::chrono::milliseconds(5'000), .stall = options.stall}},
               log_),
-        hosts_(environment(options.retry)),
+        hosts_(environment(options)),
         reference_(
             RegistryReference::parse_repository(registry.authority() + "/" + options.repository)),
         host(hosts_.get(reference_, access(options))),
@@ -151,7 +157,7 @@ class RegistryLab {
       access.credentials = {options.registry.username, Secret(options.registry.password)};
     return access;
   }
-  registry::Environment environment(const RetryPolicy& retry) {
+  registry::Environment environment(const LabOptions& options) {
     registry::Timing timing;
     timing.sleep = [this](std::chrono::milliseconds duration, const std::stop_token& token) {
       throw_if_stopped(token);
@@ -160,7 +166,14 @@ class RegistryLab {
     timing.now = [this] {
       return std::chrono::steady_clock::now() + std::chrono::milliseconds(slept_.load());
     };
-    return {http_, conf_, retry, log_, [this](std::string_view n) { remember(notes_, n); }, timing};
+    return {.http = http_,
+            .registries_conf = conf_,
+            .retry = options.retry,
+            .log = log_,
+            .note = [this](std::string_view n) { remember(notes_, n); },
+            .timing = timing,
+            .chunk_size = options.chunk_size,
+            .resume = options.resume};
   }
   void report(std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);

@@ -221,5 +221,41 @@ TEST_CASE("sizes read as people write them") {
   for (const auto& [bytes, text] : cases) CHECK(human_bytes(bytes) == text);
 }
 
+TEST_CASE("sizes as people write them") {
+  constexpr std::uint64_t kKiB = 1024;
+  const std::pair<const char*, std::optional<std::uint64_t>> cases[] = {
+      {"0", 0},
+      {"1048576", 1048576},
+      {"7b", 7},
+      {"16k", 16 * kKiB},
+      {"16K", 16 * kKiB},
+      {"16KiB", 16 * kKiB},
+      {"16kib", 16 * kKiB},
+      {"16kB", 16'000},
+      {"5M", 5 * kKiB * kKiB},
+      {"5MB", 5'000'000},
+      {"2G", 2 * kKiB * kKiB * kKiB},
+      {"1T", kKiB * kKiB * kKiB * kKiB},
+      {"18446744073709551615", UINT64_MAX},
+      {"18446744073709551616", std::nullopt},
+      {"18014398509481984k", std::nullopt},
+      {"16777216T", std::nullopt},
+      {"", std::nullopt},
+      {"M", std::nullopt},
+      {"-1", std::nullopt},
+      {"+1", std::nullopt},
+      {"1.5M", std::nullopt},
+      {" 1", std::nullopt},
+      {"1 M", std::nullopt},
+      {"1P", std::nullopt},
+      {"1MiBs", std::nullopt},
+      {"1Mi", std::nullopt},
+  };
+  for (const auto& [text, bytes] : cases) {
+    INFO(text);
+    CHECK(parse_bytes(text) == bytes);
+  }
+}
+
 }  // namespace
 }  // namespace tug

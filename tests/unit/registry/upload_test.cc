@@ -32,6 +32,7 @@ UploadTuning small_sizes() {
   return {.small_blob = 1000,
           .resume_from = 20'000,
           .chunk = 16'000,
+          .resumed_chunk = 16'000,
           .smallest_chunk = 500,
           .held_chunk = 6'000,
           .max_held_chunk = 10'000};
@@ -950,6 +951,28 @@ TEST_CASE("what one blob taught about sizes, the next one knows") {
   lab.put(second);
   CHECK(lab.holds(second));
   CHECK(lab.registry.count("POST") == 3);
+}
+
+TEST_CASE("--chunk-size: larger blobs go in chunks of it, within the registry's limits") {
+  const auto patches = [](std::uint64_t size, test::HeaderList headers) {
+    LabOptions options = lab_options();
+    options.chunk_size = size;
+    options.registry.session_headers = std::move(headers);
+    RegistryLab lab(options);
+    lab.put(kLarge);
+    CHECK(lab.holds(kLarge));
+    lab.put_stream(some_bytes(30'000, 3));
+    CHECK(lab.holds(some_bytes(30'000, 3)));
+    lab.put(kSmall);
+    CHECK(lab.holds(kSmall));
+    return lab.registry.count("PATCH");
+  };
+  CHECK(patches(20'000, {}) == 3 + 5);  // a stream's chunks wait in memory: 6,000 at most
+  CHECK(patches(50'000, {}) == 1 + 5);
+  CHECK(patches(5'000, {}) == 10 + 6);
+  CHECK(patches(5'000, {{"OCI-Chunk-Min-Length", "10000"}}) == 5 + 3);
+  CHECK(patches(20'000, {{"OCI-Chunk-Max-Length", "10000"}}) == 5 + 5);
+  CHECK(patches(400, {}) == 125 + 75 + 2);
 }
 
 TEST_CASE("trouble with offsets in chunks") {
