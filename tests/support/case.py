@@ -33,7 +33,22 @@ HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get
 
 FATAL_LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)" level=fatal msg=("(?:[^"\\\n]|\\.)*"|\S+)\n')
 
+# A test that has not what it needs ends like this, where CMakeLists.txt lets it (SKIP_RETURN_CODE).
+SKIPPED = 77
+
 tug_only = unittest.skipIf(IS_SKOPEO, "skopeo does not have this")
+
+
+@functools.cache
+def sanitizer():
+    """"asan", "tsan" or "": what the program was built with. It is several times slower then, and its memory is not its own."""
+    found = subprocess.run(["grep", "-aoE", "-m1", "__[at]san_init", shutil.which(TUG)], stdout=subprocess.PIPE, text=True, check=False)
+    return found.stdout[2:6]
+
+
+def scaled(count, sanitized):
+    """`count`, or the smaller number with which a test under sanitizers takes about as long."""
+    return sanitized if sanitizer() else count
 
 
 class Result:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import pathlib
+import random
 import tarfile
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,6 +30,11 @@ EPOCH = 1700000000
 
 def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def noise(size, seed=None):
+    """Bytes that do not compress, the same each time."""
+    return random.Random(size if seed is None else seed).randbytes(size)
 
 
 def to_json(document):

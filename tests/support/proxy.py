@@ -9,6 +9,10 @@ A TCP proxy that stops once, in the middle of an upload, and lets the test do so
 nothing is forwarded on that connection) and the stream goes on. `proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so
 the whole push stays on the proxy.
 
+A TCP proxy that resets its connections:
+
+    with FlakyProxy(registry.address, limits=itertools.repeat((100_000, True))) as proxy: ...
+
 An HTTP proxy whose answers say something else than the registry's:
 
     with AlteringProxy(registry.address, alter=lambda method, path, headers: {**headers, "Docker-Content-Digest": other}) as proxy: ...
@@ -17,29 +21,24 @@ An HTTP proxy whose answers say something else than the registry's:
 import http.client
 import http.server
 import socket
+import struct
 import threading
 
 from .loopback_server import LoopbackServer
 
 
-class PausingProxy:
-    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0):
+class _TcpProxy:
+    """Forwards every connection to `target`. A subclass says in pass_on() what it does about it."""
+
+    def __init__(self, target):
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
-        self._action = action
-        self._trigger = trigger
-        self._after_bytes = after_bytes
-        self._fired = threading.Event()
         self._lock = threading.Lock()
-        self._sockets = []
+        self._connections = []
         self._threads = []
         self._client_bytes = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-
-    @property
-    def fired(self):
-        return self._fired.is_set()
 
     @property
     def client_bytes(self):
@@ -62,9 +61,19 @@ class PausingProxy:
     def cut(self):
         """Breaks all connections that are open now."""
         with self._lock:
-            sockets, self._sockets = self._sockets, []
-        for each in sockets:
-            _close(each)
+            connections, self._connections = self._connections, []
+        for each in connections:
+            each.close()
+
+    def opened(self, connection):
+        """A connection is about to be forwarded."""
+
+    def pass_on(self, connection, data, from_client):
+        """What came from one end; OSError breaks the connection."""
+        (connection.server if from_client else connection.client).sendall(data)
+        if from_client:
+            with self._lock:
+                self._client_bytes += len(data)
 
     def _start(self, function, *args):
         thread = threading.Thread(target=function, args=args, daemon=True)
@@ -78,41 +87,76 @@ class PausingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            # A small buffer: what the action changes on disk must not have been read already.
+            # A small buffer: what a test changes while nothing is forwarded must not have been read already.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             try:
                 server = socket.create_connection(self._target)
             except OSError:
                 _close(client)
                 continue
+            connection = _Connection(client, server)
+            self.opened(connection)
             with self._lock:
-                self._sockets += [client, server]
-            self._start(self._forward, client, server, True)
-            self._start(self._forward, server, client, False)
+                self._connections.append(connection)
+            self._start(self._forward, connection, True)
+            self._start(self._forward, connection, False)
 
-    def _forward(self, source, sink, watch):
-        seen, countdown = b"", None
+    def _forward(self, connection, from_client):
+        source, sink = (connection.client, connection.server) if from_client else (connection.server, connection.client)
         try:
             while data := source.recv(65536):
-                sink.sendall(data)
-                if not watch:
-                    continue
-                with self._lock:
-                    self._client_bytes += len(data)
-                if self._fired.is_set():
-                    continue
-                if countdown is None:
-                    seen = seen[-len(self._trigger):] + data
-                    if self._trigger in seen:
-                        countdown = self._after_bytes
-                else:
-                    countdown -= len(data)
-                if countdown is not None and countdown <= 0:
-                    self._fire()
+                self.pass_on(connection, data, from_client)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            _close(source)
-            _close(sink)
+            connection.close()
+
+
+class _Connection:
+    def __init__(self, client, server):
+        self.client, self.server = client, server
+
+    def close(self):
+        _close(self.client)
+        _close(self.server)
+
+    def reset(self):
+        """Both ends see a reset (RST), and what they have not read yet is lost."""
+        for each in (self.client, self.server):
+            try:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                each.shutdown(socket.SHUT_RD)  # says nothing to the peer, but wakes the thread that reads here
+            except OSError:
+                pass
+            each.close()
+
+
+class PausingProxy(_TcpProxy):
+    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0):
+        super().__init__(target)
+        self._action = action
+        self._trigger = trigger
+        self._after_bytes = after_bytes
+        self._fired = threading.Event()
+
+    @property
+    def fired(self):
+        return self._fired.is_set()
+
+    def opened(self, connection):
+        connection.seen, connection.countdown = b"", None
+
+    def pass_on(self, connection, data, from_client):
+        super().pass_on(connection, data, from_client)
+        if not from_client or self.fired:
+            return
+        if connection.countdown is None:
+            connection.seen = connection.seen[-len(self._trigger):] + data
+            if self._trigger in connection.seen:
+                connection.countdown = self._after_bytes
+        else:
+            connection.countdown -= len(data)
+        if connection.countdown is not None and connection.countdown <= 0:
+            self._fire()
 
     def _fire(self):
         with self._lock:
@@ -120,6 +164,30 @@ class PausingProxy:
                 return
             self._fired.set()
         self._action()
+
+
+class FlakyProxy(_TcpProxy):
+    """`limits`: an iterator of (bytes, from_client), one for each connection: it is reset once so many bytes have passed in that
+    direction."""
+
+    def __init__(self, target, *, limits):
+        super().__init__(target)
+        self._limits = limits
+        self.resets = 0
+
+    def opened(self, connection):
+        connection.left, connection.limits_client = next(self._limits)
+
+    def pass_on(self, connection, data, from_client):
+        if from_client != connection.limits_client:
+            return super().pass_on(connection, data, from_client)
+        super().pass_on(connection, data[:connection.left], from_client)
+        connection.left -= len(data)
+        if connection.left <= 0:
+            with self._lock:
+                self.resets += 1
+            connection.reset()
+            raise ConnectionResetError
 
 
 def _close(each):

@@ -5,8 +5,9 @@
         registry.requests()       # what clients asked: [Request("PUT", "/v2/a/manifests/1", 201), ...]
         registry.stored_blob(d)   # the bytes on the registry's disk
 
-The registry itself picks the port (it is told port 0 and logs what it got), so there is no race for it. It is ended by its
-process id, and by the kernel should this process die.
+The registry itself picks the port (it is told port 0 and logs what it got), so there is no race for it. After stop() it can be
+started again at the same address, which nobody else can take meanwhile. It is ended by its process id, and by the kernel should this
+process die.
 """
 
 import collections
@@ -15,6 +16,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -43,6 +45,9 @@ class Registry:
     def __init__(self, directory, *, htpasswd=None, tokens=None, certificate=None, client_ca=None, environment=None):
         self.directory = directory
         self.storage = directory / "storage"
+        self._access_log = directory / "access.log"
+        self._error_log = directory / "error.log"
+        self._port_keeper = None
         self.scheme = "https" if certificate else "http"
         self._certificate = certificate
         self._environment = environment or {}
@@ -76,36 +81,58 @@ class Registry:
 
     def __enter__(self):
         self.directory.mkdir(parents=True, exist_ok=True)
-        config = self.directory / "config.yml"
-        config.write_text(json.dumps(self._config))  # YAML is a superset of JSON
-        self._access_log = self.directory / "access.log"
-        self._error_log = self.directory / "error.log"
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "OTEL_TRACES_EXPORTER": "none", **self._environment}
-        with open(self._access_log, "wb") as out, open(self._error_log, "wb") as err:
-            self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stdout=out,
-                                             stderr=err, env=environment, preexec_fn=die_with_parent)
-        try:
-            self.address = self._wait_for_address()
-        except BaseException:
-            self._stop()
-            raise
+        self.start()
         return self
 
     def __exit__(self, *_):
-        self._stop()
+        self.stop()
+        self._release_port()
 
-    def _stop(self):
+    def start(self):
+        """Starts it, after stop() at the address that it had."""
+        config = self.directory / "config.yml"
+        config.write_text(json.dumps(self._config))  # YAML is a superset of JSON
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "OTEL_TRACES_EXPORTER": "none", **self._environment}
+        with open(self._access_log, "ab") as out, open(self._error_log, "ab") as err:
+            said_before = err.tell()
+            self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stdout=out,
+                                             stderr=err, env=environment, preexec_fn=die_with_parent)
+        try:
+            self.address = self._wait_for_address(said_before)
+        except BaseException:
+            self.stop()
+            raise
+        self._config["http"]["addr"] = self.address
+        self._release_port()
+
+    def stop(self):
+        """Ends it. Connections to its address are refused from now on."""
         self._process.terminate()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._keep_port()
 
-    def _wait_for_address(self):
+    def _keep_port(self):
+        """A bound socket that does not listen: nobody is given the port, but the registry, which says SO_REUSEADDR as well, may have it."""
+        self._release_port()
+        port = int(self._config["http"]["addr"].rpartition(":")[2])
+        if port:
+            self._port_keeper = socket.socket()
+            self._port_keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._port_keeper.bind(("127.0.0.1", port))
+
+    def _release_port(self):
+        if self._port_keeper:
+            self._port_keeper.close()
+            self._port_keeper = None
+
+    def _wait_for_address(self, said_before):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = re.search(r"listening on (127\.0\.0\.1:\d+)", self.log())
+            found = re.search(r"listening on (127\.0\.0\.1:\d+)", self.log()[said_before:])
             if found:
                 return found.group(1)
             if self._process.poll() is not None:

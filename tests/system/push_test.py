@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import random
 import re
 import signal
 import socket
@@ -19,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import case, layouts  # noqa: E402
 from support.case import FIXTURES, HOST_ARCHITECTURE, SystemTest, fixture, registry_for_class, tug_only  # noqa: E402
 from support.counting_registry import CountingRegistry  # noqa: E402
-from support.layouts import Layout, digest_of  # noqa: E402
+from support.layouts import Layout, digest_of, noise  # noqa: E402
 from support.pki import Pki  # noqa: E402
 from support.proxy import PausingProxy  # noqa: E402
 from support.registry import Registry  # noqa: E402
@@ -845,11 +844,6 @@ def cert_dir(directory, pki, client=None):
         (directory / "client.cert").write_bytes(client[0].read_bytes())
         (directory / "client.key").write_bytes(client[1].read_bytes())
     return directory
-
-
-def noise(size):
-    """Bytes that do not compress, the same each time."""
-    return random.Random(size).randbytes(size)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case  # noqa: E402
-from support.case import FIXTURES, SystemTest, fixture  # noqa: E402
+from support.case import FIXTURES, SKIPPED, SystemTest, fixture  # noqa: E402
 from support.dns_server import DnsServer, own_network  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.pki import Pki  # noqa: E402
 from support.registry import Registry  # noqa: E402
 from support.stores import Store  # noqa: E402
 
-SKIPPED = 77  # SKIP_RETURN_CODE in CMakeLists.txt
 DEBIAN_CAS = "etc/ssl/certs/ca-certificates.crt"
 USUAL_CA_FILES = {
     "Debian": DEBIAN_CAS,
