@@ -15,6 +15,10 @@ using std::chrono::milliseconds;
 // Per operation (5.13). Retry-After may ask for 60 s each time, so the number of attempts alone is
 // no bound on a blob whose every chunk is progress.
 constexpr milliseconds kSleepBudget = std::chrono::minutes(5);
+// A registry that is restarted is away for some seconds, while four attempts with full jitter may
+// be over in one. So it is asked at this pace until it was waited for as long as this.
+constexpr milliseconds kRestartPause{1'000};
+constexpr milliseconds kRestartTime{15'000};
 
 // `error` of the last of so many attempts, saying so.
 Error out_of_attempts(Error error, int attempts, std::optional<milliseconds> retry_after,
@@ -44,13 +48,21 @@ std::array<milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept {
 milliseconds Attempts::next(const Error& error, std::optional<milliseconds> retry_after) {
   ++failures_;
   const RetryPolicy& policy = environment_.retry;
-  const auto delay = http::retry_delay(policy, failures_, jitter(environment_.timing), retry_after);
+  auto delay = http::retry_delay(policy, failures_, jitter(environment_.timing), retry_after);
+  if (!delay && waits_for_restart(error)) delay = kRestartPause;
   if (!delay || !pay(*delay)) throw out_of_attempts(error, failures_, retry_after, policy);
   return *delay;
 }
 
 void Attempts::failed(const Error& error, std::optional<milliseconds> retry_after) {
   sleep(environment_.timing, next(error, retry_after), stop_);
+}
+
+// Who says fewer times, or how long to wait, means it.
+bool Attempts::waits_for_restart(const Error& error) const noexcept {
+  const RetryPolicy& policy = environment_.retry;
+  return patience_ == Patience::for_restart && error.kind() == ErrorKind::network &&
+         !policy.fixed_delay && policy.attempts >= RetryPolicy{}.attempts && slept_ < kRestartTime;
 }
 
 bool Attempts::pay(milliseconds delay) {

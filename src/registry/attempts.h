@@ -24,12 +24,16 @@ std::optional<std::chrono::milliseconds> retry_after(const http::Response& respo
 // default policy (5.8, 6.6).
 std::array<std::chrono::milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept;
 
+// Whether a registry that cannot be reached is given the time to come back (5.13): one that has
+// answered before is being restarted, one that never has is probably not there.
+enum class Patience { none, for_restart };
+
 // One thread. Sleep is bounded for this operation and, by the environment's budget, for the push.
 class Attempts {
  public:
   // `environment` must outlive this.
-  Attempts(const Environment& environment, std::stop_token stop)
-      : environment_(environment), stop_(std::move(stop)) {}
+  Attempts(const Environment& environment, std::stop_token stop, Patience patience = Patience::none)
+      : environment_(environment), stop_(std::move(stop)), patience_(patience) {}
 
   // An attempt failed with `error`: how long to sleep before the next one. Throws `error`, saying
   // after how many attempts and no longer retryable, when there is none.
@@ -43,9 +47,11 @@ class Attempts {
 
  private:
   bool pay(std::chrono::milliseconds delay);
+  [[nodiscard]] bool waits_for_restart(const Error& error) const noexcept;
 
   const Environment& environment_;
   std::stop_token stop_;
+  const Patience patience_;
   int failures_ = 0;
   std::chrono::milliseconds slept_{0};
 };

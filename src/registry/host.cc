@@ -386,7 +386,8 @@ Answer Host::call(const Call& call, const std::stop_token& stop) {
   const auto exchange = [&] { return impl_->exchange(call, stop); };
   RateGate& gate = impl_->endpoint().gate();
   const bool retries = call.retry && !call.body && call.method != http::Method::patch;
-  return retries ? with_retries(environment(), gate, exchange, stop)
+  const Patience patience = impl_->endpoint().is_open() ? Patience::for_restart : Patience::none;
+  return retries ? with_retries(environment(), gate, exchange, stop, patience)
                  : pass(environment(), gate, exchange, stop);
 }
 

@@ -320,11 +320,12 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
         throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
       const bool immutable = says_immutable(*failure, response.status, response.body);
       const bool perhaps_stored = response.status >= 500 || immutable;
-      if (perhaps_stored && names(identifier, descriptor.digest, stop)) return std::nullopt;
+      if (perhaps_stored && names(identifier, descriptor.digest, false, stop)) return std::nullopt;
       if (!http::is_retryable_status(response.status)) throw *failure;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::network || !error.retryable()) throw;
-      if (names(identifier, descriptor.digest, stop)) return std::nullopt;
+      // A registry that is restarted is waited for with this question, not with the manifest.
+      if (names(identifier, descriptor.digest, true, stop)) return std::nullopt;
       failure = error;
     }
     attempts.failed(*failure, wait);
@@ -345,7 +346,7 @@ void Repository::check_stored(const Answer& answer, const std::string& identifie
   if (is_proof(answer.response)) return;
   for (const auto pause : poll_pauses(host_.environment().retry)) {
     sleep(host_.environment().timing, pause, stop);
-    if (names(identifier, digest, stop)) return;
+    if (names(identifier, digest, false, stop)) return;
   }
   throw Error(ErrorKind::protocol,
               fmt::format("{} answered {}, but it is not there afterwards", authority(answer.url),
@@ -354,13 +355,14 @@ void Repository::check_stored(const Answer& answer, const std::string& identifie
 }
 
 // Whether the registry has `digest` under `identifier` now. Trouble in finding out is a no.
-bool Repository::names(const std::string& identifier, const Digest& digest,
+bool Repository::names(const std::string& identifier, const Digest& digest, bool retry,
                        const std::stop_token& stop) {
   try {
-    const auto found = look_up_manifest(identifier, false, stop);
+    const auto found = look_up_manifest(identifier, retry, stop);
     return found && found->digest == digest;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::auth) throw;
+    if (retry && error.kind() == ErrorKind::network) throw;
     return false;
   }
 }

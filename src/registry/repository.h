@@ -84,7 +84,8 @@ class Repository {
 
   std::optional<Descriptor> look_up_manifest(const std::string& identifier, bool retry,
                                              const std::stop_token& stop);
-  bool names(const std::string& identifier, const Digest& digest, const std::stop_token& stop);
+  bool names(const std::string& identifier, const Digest& digest, bool retry,
+             const std::stop_token& stop);
   std::optional<Answer> store_manifest(const std::string& identifier, const Descriptor& descriptor,
                                        const std::string& bytes, const std::stop_token& stop);
   void check_stored(const Answer& answer, const std::string& identifier, const Digest& digest,

@@ -1,7 +1,6 @@
 #include "registry/retries.h"
 
 #include "base/stop.h"
-#include "registry/attempts.h"
 #include "registry/error_body.h"
 
 #include <algorithm>
@@ -74,8 +73,9 @@ Answer pass(const Environment& environment, RateGate& gate, const std::function<
 }
 
 Answer with_retries(const Environment& environment, RateGate& gate,
-                    const std::function<Answer()>& exchange, const std::stop_token& stop) {
-  Attempts attempts(environment, stop);
+                    const std::function<Answer()>& exchange, const std::stop_token& stop,
+                    Patience patience) {
+  Attempts attempts(environment, stop, patience);
   for (;;) {
     gate.wait(stop);
     std::optional<Failure> failure;

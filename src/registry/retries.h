@@ -3,6 +3,7 @@
 #ifndef TUG_REGISTRY_RETRIES_H_
 #define TUG_REGISTRY_RETRIES_H_
 
+#include "registry/attempts.h"
 #include "registry/host.h"
 
 #include <chrono>
@@ -39,7 +40,8 @@ Answer pass(const Environment& environment, RateGate& gate, const std::function<
 // are used up (Attempts): then throws the Error of the last one (network, rate_limited, server), no
 // longer retryable.
 Answer with_retries(const Environment& environment, RateGate& gate,
-                    const std::function<Answer()>& exchange, const std::stop_token& stop);
+                    const std::function<Answer()>& exchange, const std::stop_token& stop,
+                    Patience patience = Patience::none);
 
 }  // namespace tug::registry
 

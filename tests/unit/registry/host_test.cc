@@ -489,6 +489,49 @@ TEST_CASE("F01: a refused connection is tried a bounded number of times") {
   }
 }
 
+TEST_CASE("a registry that has answered is waited for while it is restarted") {
+  World world;
+  std::atomic<std::int64_t> back_at = 0;
+  std::atomic<int> status = 200;
+  const HttpServer server(
+      [&](const HttpRequest&, test::HttpConnection& connection) {
+        connection.read_body();
+        if (world.elapsed < back_at) return connection.reset();
+        connection.send({status, {}, "{}"});
+      },
+      options(true));
+  const auto reference = RegistryReference::parse(server.authority() + "/team/app:1");
+  // The calls of one that answered first and is away for so long then.
+  const auto call_after = [&](milliseconds away) {
+    Host host(world.environment(), reference, world.access);
+    host.call(get(), {});
+    back_at = away.count();
+    return host.call(get(), {});
+  };
+  SUBCASE("longer than four attempts last") {
+    CHECK(call_after(milliseconds(12'000)).response.status == 200);
+    CHECK(world.slept() < milliseconds(14'000));
+  }
+  SUBCASE("but not for ever") {
+    check_error(ErrorKind::network, "attempts", [&] { call_after(milliseconds(60'000)); });
+    CHECK(world.slept() < milliseconds(17'000));
+  }
+  SUBCASE("nor when fewer attempts were asked for") {
+    world.retry.attempts = 2;
+    check_error(ErrorKind::network, "after 2 attempts", [&] { call_after(milliseconds(60'000)); });
+  }
+  SUBCASE("nor when the delay was said") {
+    world.retry.fixed_delay = milliseconds(10);
+    check_error(ErrorKind::network, "after 4 attempts", [&] { call_after(milliseconds(60'000)); });
+  }
+  SUBCASE("nor when it answers, but has an error") {
+    Host host(world.environment(), reference, world.access);
+    host.call(get(), {});
+    status = 503;
+    check_error(ErrorKind::server, "after 4 attempts", [&] { host.call(get(), {}); });
+  }
+}
+
 TEST_CASE("what answers the ping but is no registry is refused") {
   struct Case {
     HttpResponse response;
