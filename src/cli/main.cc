@@ -12,7 +12,9 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -162,12 +164,23 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Started without a standard descriptor (">&-"), we would give its number to the next file that is
+// opened, the cache's or a socket, and what we have to say would be written there. This stands in
+// its place: whoever reads or writes it gets EBADF, as if it were closed.
+void occupy_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int same = open("/", O_PATH);
+  }
+}
+
 }  // namespace
 }  // namespace tug::cli
 
 int main(int argc, char** argv) {
   using namespace tug;
   using namespace tug::cli;
+  occupy_standard_descriptors();
   tune_memory();
   raise_descriptor_limit();
   const Program& program = program_named(argc > 0 ? argv[0] : "tug");

@@ -6,8 +6,9 @@ A TCP proxy that stops once, in the middle of an upload, and lets the test do so
         tug copy ... docker://{proxy.address}/...
 
 `trigger` is looked for in what the client sends on one connection; once `after_bytes` more have passed, `action` runs (once, while
-nothing is forwarded on that connection) and the stream goes on. `proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so
-the whole push stays on the proxy.
+nothing that the client sends is forwarded on that connection) and the stream goes on. With `hold_back` it runs before the trigger passes.
+`proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so the whole push stays on the
+proxy.
 
 A TCP proxy that resets its connections:
 
@@ -131,8 +132,9 @@ class _Connection:
 
 
 class PausingProxy(_TcpProxy):
-    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0):
+    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0, hold_back=False):
         super().__init__(target)
+        self._hold_back = hold_back
         self._action = action
         self._trigger = trigger
         self._after_bytes = after_bytes
@@ -146,9 +148,14 @@ class PausingProxy(_TcpProxy):
         connection.seen, connection.countdown = b"", None
 
     def pass_on(self, connection, data, from_client):
-        super().pass_on(connection, data, from_client)
-        if not from_client or self.fired:
-            return
+        if not self._hold_back:
+            super().pass_on(connection, data, from_client)
+        if from_client and not self.fired:
+            self._watch(connection, data)
+        if self._hold_back:
+            super().pass_on(connection, data, from_client)
+
+    def _watch(self, connection, data):
         if connection.countdown is None:
             connection.seen = connection.seen[-len(self._trigger):] + data
             if self._trigger in connection.seen:

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import socket
 import sys
 import tempfile
@@ -747,32 +746,6 @@ class WhatIsSaid(SystemTest):
         self.assert_failure(result)
         self.assert_error_object(result, "interrupted")
         self.assertEqual(self.registry.tags("timeout"), {})
-
-    @tug_only
-    def test_signals(self):
-        """SIGINT and SIGTERM in mid-upload: exit 130 and 143, nothing tagged."""
-        layout = Layout(self.temp / "big")
-        layout.add(layout.image([{"noise": noise(3_000_000)}]))
-        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-            with self.subTest(signal=number.name):
-                self.interrupt(layout, f"signal-{code}", number, code)
-
-    def interrupt(self, layout, repository, number, code):
-        reached, released = threading.Event(), threading.Event()
-
-        def hold():
-            reached.set()
-            released.wait(60)
-
-        with PausingProxy(self.registry.address, action=hold) as proxy:
-            process = self.start("copy", *HTTP, self.source(layout), f"docker://{proxy.address}/{repository}:1")
-            self.assertTrue(reached.wait(60))
-            process.send_signal(number)
-            out, err = process.communicate(timeout=60)
-            released.set()
-        self.assertEqual(process.returncode, code, err)
-        self.assertRegex(err, case.FATAL_LINE)
-        self.assertEqual(self.registry.tags(repository), {})
 
     @tug_only
     def test_connection_that_breaks_once(self):
