@@ -89,6 +89,10 @@ class SystemTest(unittest.TestCase):
         self.run_dir.mkdir()
         self.environment = base_environment(self.home, self.run_dir)
 
+    def own_cache(self):
+        """The blob info cache is below HOME, as for every user but root: whose is the machine's."""
+        self.environment["_CONTAINERS_ROOTLESS_UID"] = "1000"
+
     # ---- running
 
     def tug(self, *arguments, env=None, timeout=120, program=None, cwd=None):

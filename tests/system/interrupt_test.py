@@ -221,6 +221,7 @@ class Output(SystemTest):
     def test_closed_descriptors_are_not_given_to_our_files(self):
         """With the log and the story closed, neither is written into what was opened in their place: the cache is as it should be, and
         signals are still heard."""
+        self.own_cache()
         for number, redirections in enumerate((">&- 2>&-", "<&- >&- 2>&-")):
             with self.subTest(redirections=redirections):
                 arguments = [each for each in self.push_arguments(f"closed-{number}", "--debug") if each != "--no-cache"]

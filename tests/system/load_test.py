@@ -25,6 +25,7 @@ MOST_MEMORY = 64 << 20
 class Load(SystemTest):
     def test_pushes_of_different_images(self):
         """They share HOME with its cache, a layer, and the registry's repositories."""
+        self.own_cache()
         layout = Layout(self.temp / "images")
         shared = {"base": noise(200_000)}
         images = {f"image-{n}": layout.image([shared, {"own": noise(100_000, seed=n)}], level=1, Env=[f"N={n}"]) for n in range(PUSHES)}
@@ -36,6 +37,7 @@ class Load(SystemTest):
         for number, (name, descriptor) in enumerate(images.items()):
             self.assert_stored(self.registry, repository_of(number), name, layout, descriptor)
         self.assertEqual(sum(len(self.registry.tags(repository_of(n))) for n in range(REPOSITORIES)), PUSHES)
+        self.assertTrue((self.home / ".local/share/containers/cache/blob-info-cache-v1.sqlite").is_file())
         if not case.sanitizer():
             self.assert_memory_is_bounded([usage.ru_maxrss * 1024 for _, _, usage in ends.values()])
 
