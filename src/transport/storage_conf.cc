@@ -222,8 +222,9 @@ std::string graph_root(const Settings& settings, const StorageEnvironment& envir
       (!settings.system_graph_root || owned_by(configured, environment.file_owner))) {
     return configured;
   }
-  if (!settings.rootless_path.empty()) return expand_path(settings.rootless_path, environment);
-  return expand_path(rootless_graph_root(environment), environment);
+  const std::string rootless =
+      settings.rootless_path.empty() ? "" : expand_path(settings.rootless_path, environment);
+  return rootless.empty() ? expand_path(rootless_graph_root(environment), environment) : rootless;
 }
 
 void apply_variables(const StorageEnvironment& environment, StorageConfig& config) {

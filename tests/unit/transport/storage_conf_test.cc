@@ -189,6 +189,8 @@ TEST_CASE(
   CHECK(machine.load().graph_root == machine.root.at("system"));
   machine.conf(kEtc, storage("graphroot = '/none'\nrootless_storage_path = '/srv/$UID'"));
   CHECK(machine.load().graph_root == "/srv/1000");
+  machine.conf(kEtc, storage("rootless_storage_path = '$NONE'"));
+  CHECK(machine.load().graph_root == own);
   machine.conf(machine.user_conf(),
                storage("graphroot = '/mine'\nrootless_storage_path = '/srv/$UID'"));
   CHECK(machine.load().graph_root == "/mine");
