@@ -17,8 +17,8 @@ class ResponseHead {
   // limit at 300 KiB (registry-protocol.md 1.6).
   static constexpr std::size_t kMaxBytes = 256 * 1024;
 
-  // One line as received, with its line end. Throws Error(protocol): too much, control characters
-  // in a value, a bad status line.
+  // One line as received, with its line end. Throws Error(protocol): too much, a CR or NUL in a
+  // value, a bad status line. A field with another control character is left out.
   void add_line(std::string_view line);
 
   // The head of a final response (status ≥ 200) was received to its end.
@@ -35,6 +35,7 @@ class ResponseHead {
   int status_ = 0;
   Headers headers_;
   bool complete_ = false;
+  bool dropped_ = false;  // the last field was left out
 };
 
 }  // namespace tug::http

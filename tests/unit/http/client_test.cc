@@ -475,7 +475,7 @@ TEST_CASE("answers that are no HTTP, or too much of it (F14, F58)") {
       long_line,
       std::string("HTTP/1.1 202 OK\r\nLocation: /a\0b\r\nContent-Length: 0\r\n\r\n", 54),
       "HTTP/1.1 202 OK\r\nLocation: /a\rX-Evil: 1\r\nContent-Length: 0\r\n\r\n",
-      "HTTP/1.1 202 OK\r\nX: \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+      "HTTP/1.1 202 \x1b[2J\r\nContent-Length: 0\r\n\r\n",
       "SSH-2.0-OpenSSH_9.2\r\n",
       "220 mail.example ESMTP\r\n",
       "HTTP/9.9 200 OK\r\n\r\n",
