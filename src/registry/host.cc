@@ -385,6 +385,9 @@ const Environment& Host::environment() const noexcept { return impl_->environmen
 Answer Host::call(const Call& call, const std::stop_token& stop) {
   const auto exchange = [&] { return impl_->exchange(call, stop); };
   RateGate& gate = impl_->endpoint().gate();
+  // A last word (the cancelling of a session) is no reason to wait: it would be for nothing that
+  // the caller still hopes for.
+  if (call.best_effort) return exchange();
   const bool retries = call.retry && !call.body && call.method != http::Method::patch;
   const Patience patience = impl_->endpoint().is_open() ? Patience::for_restart : Patience::none;
   return retries ? with_retries(environment(), gate, exchange, stop, patience)

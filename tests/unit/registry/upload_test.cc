@@ -338,6 +338,9 @@ TEST_CASE("Retry-After is waited for, within reason") {
     if (w.fails) {
       test::check_error(ErrorKind::rate_limited, "3600 s (Retry-After)", [&] { lab.put(kLarge); });
       CHECK(lab.registry.count("PATCH") == 1);
+      // The session is cancelled at once, not after the pause.
+      CHECK(lab.registry.open_sessions() == 0);
+      CHECK(lab.slept() == milliseconds(0));
     } else {
       lab.put(kLarge);
       CHECK(lab.holds(kLarge));
