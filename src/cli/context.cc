@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "base/user_state.h"
 #include "cli/output.h"
+#include "registry/token.h"
 
 #include <tug/error.h>
 
@@ -16,7 +17,17 @@ namespace {
 std::string user_agent(const Arguments& arguments) {
   const std::string own = "tug/" TUG_VERSION;
   const auto prefix = arguments.value("user-agent-prefix");
-  return prefix && !prefix->empty() ? printable(*prefix, 200) + " " + own : own;
+  if (!prefix || prefix->empty()) return own;
+  if (printable(*prefix, prefix->size()) != *prefix)
+    throw Error(ErrorKind::usage, "--user-agent-prefix: it has characters that no header may have");
+  return *prefix + " " + own;
+}
+
+// Before anybody is asked: whether a registry wants a token at all is known only later.
+Secret bearer_token(const std::string& flag, const std::string& token) {
+  if (!registry::is_usable_token(token))
+    throw Error(ErrorKind::usage, fmt::format("--{}: no token has such characters", flag));
+  return Secret(token);
 }
 
 RetryPolicy retry_policy(const Arguments& arguments) {
@@ -171,7 +182,7 @@ RegistryAccess registry_access(const Arguments& arguments, const std::string& pr
   RegistryAccess access;
   access.credentials = credentials(arguments, prefix);
   if (const auto token = arguments.value(prefix + "registry-token"))
-    access.bearer_token = Secret(*token);
+    access.bearer_token = bearer_token(prefix + "registry-token", *token);
   access.anonymous = arguments.flag(prefix + "no-creds");
   if (access.anonymous && (access.credentials || access.bearer_token)) {
     throw Error(
