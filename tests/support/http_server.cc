@@ -543,7 +543,12 @@ std::string alternative_names(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::string HttpRequest::path() const { return target.substr(0, target.find('?')); }
+std::string HttpRequest::path() const {
+  // A proxy's clients give the whole URL (RFC 9112 3.2.2).
+  const std::size_t start = target.starts_with("http://") ? target.find('/', 7) : 0;
+  const std::size_t end = target.find('?');
+  return start == std::string::npos || start > end ? "/" : target.substr(start, end - start);
+}
 
 std::string HttpRequest::query() const {
   const std::size_t mark = target.find('?');

@@ -34,7 +34,7 @@ using HeaderList = std::vector<std::pair<std::string, std::string>>;
 // has their final state.
 struct HttpRequest {
   std::string method;
-  std::string target;  // the request target, byte for byte: "/v2/?a=b"
+  std::string target;  // the request target, byte for byte: "/v2/?a=b", or a proxy's "http://…"
   HeaderList headers;  // names as received
   std::string body;    // its first Options::kept_body_bytes bytes, without the chunk framing
   std::uint64_t body_size = 0;  // bytes received

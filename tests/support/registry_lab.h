@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "registry/repository.h"
 #include "support/scripted_registry.h"
+#include "support/some_bytes.h"
 
 #include <tug/blob.h>
 #include <tug/error.h>
@@ -24,17 +25,6 @@
 #include <vector>
 
 namespace tug::test {
-
-// `size` bytes that differ from offset to offset and from seed to seed.
-inline std::string some_bytes(std::size_t size, std::uint32_t seed = 1) {
-  std::string bytes(size, '\0');
-  std::uint32_t state = seed * 2654435761U + 1;
-  for (char& byte : bytes) {
-    state = state * 1664525U + 1013904223U;
-    byte = static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
 
 // Yields `bytes` in pieces of at most `piece`; `on_read` may throw, with the offset reached.
 class PiecewiseSource : public DigestingSource {

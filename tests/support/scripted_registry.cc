@@ -23,10 +23,15 @@ bool matches(const std::string& pattern, const std::string& text) {
   return pattern.empty() || std::regex_search(text, std::regex(pattern));
 }
 
-HttpResponse error_response(int status, const std::string& code, const std::string& detail = "") {
-  const Json body = Json::object(
-      {{"errors", Json::array({Json::object(
-                      {{"code", code}, {"message", "scripted"}, {"detail", detail}})})}});
+// One error for each of `details`.
+HttpResponse error_response(int status, const std::string& code,
+                            const std::vector<std::string>& details = {""}) {
+  Json errors = Json::array();
+  for (const std::string& detail : details) {
+    errors.as_array()->push_back(
+        Json::object({{"code", code}, {"message", "scripted"}, {"detail", detail}}));
+  }
+  const Json body = Json::object({{"errors", std::move(errors)}});
   return {status, {{"Content-Type", "application/json"}}, body.dump()};
 }
 
@@ -88,9 +93,13 @@ struct ScriptedRegistry::Impl {
   explicit Impl(Options chosen)
       : options(std::move(chosen)),
         server([this](const HttpRequest& r, HttpConnection& c) { handle(r, c, true); },
-               HttpServer::Options{.tls = options.tls}),
+               server_options()),
         other([this](const HttpRequest& r, HttpConnection& c) { handle(r, c, false); },
-              HttpServer::Options{.tls = options.tls}) {}
+              server_options()) {}
+
+  HttpServer::Options server_options() const {
+    return {.tls = options.tls, .kept_body_bytes = options.kept_body_bytes};
+  }
 
   // --- faults ------------------------------------------------------------------------------------
 
@@ -130,8 +139,10 @@ struct ScriptedRegistry::Impl {
   }
 
   void send(HttpConnection& connection, HttpResponse response) const {
-    if (!options.keep_alive) response.headers.emplace_back("Connection", "close");
+    if (!options.keep_alive && options.says_close)
+      response.headers.emplace_back("Connection", "close");
     connection.send(response);
+    if (!options.keep_alive && !options.says_close) connection.close();
   }
 
   // Faults in which the registry does no work; true: that was all.
@@ -158,6 +169,9 @@ struct ScriptedRegistry::Impl {
         connection.read_body_part(fault.body_bytes);
         connection.stall();
         return true;
+      case Fault::Act::handle:
+        fault.handler(request, connection);
+        return true;
       default:
         return false;
     }
@@ -175,13 +189,22 @@ struct ScriptedRegistry::Impl {
 
   // --- the good registry -------------------------------------------------------------------------
 
-  // `keep`: how much of a session's body is stored.
+  // `keep`: how much of a session's body is stored. `own`: on the registry's own origin.
   std::optional<HttpResponse> serve(const HttpRequest& request, HttpConnection& connection,
-                                    bool with_auth, std::uint64_t keep) {
+                                    bool own, std::uint64_t keep) {
+    if (own && options.rule) {
+      if (auto answer = options.rule(request)) return answer;
+    }
+    auto response = work(request, connection, own, keep);
+    if (own && options.manner && response) options.manner(request, *response);
+    return response;
+  }
+
+  std::optional<HttpResponse> work(const HttpRequest& request, HttpConnection& connection,
+                                   bool with_auth, std::uint64_t keep) {
     const std::string path = request.path();
     std::smatch match;
     if (path == "/token") return token(request);
-    if (path != "/v2/" && !path.starts_with("/v2/")) return HttpResponse{404, {}, ""};
     if (with_auth) {
       if (auto refusal = refuse(request)) return refusal;
     }
@@ -203,8 +226,10 @@ struct ScriptedRegistry::Impl {
   std::string session_location(const std::string& id) {
     Session& session = sessions.at(id);
     ++session.state;
-    return location("/v2/" + session.repository + "/blobs/uploads/" + id +
-                    "?_state=" + std::to_string(session.state) + "%2B");
+    std::string path = options.session_path;
+    path.replace(path.find("{name}"), 6, session.repository);
+    path.replace(path.find("{id}"), 4, id);
+    return location(path + "?_state=" + std::to_string(session.state) + "%2B");
   }
 
   HttpResponse open_session(const HttpRequest& request, const std::string& name) {
@@ -378,15 +403,13 @@ struct ScriptedRegistry::Impl {
 
   std::optional<HttpResponse> refuse_missing(const std::string& name, const Needs& needs) {
     const Repository& repository = repositories[name];
-    for (const std::string& digest : needs.blobs) {
-      if (repository.blobs.count(digest) == 0)
-        return error_response(400, "MANIFEST_BLOB_UNKNOWN", digest);
-    }
-    for (const std::string& digest : needs.manifests) {
-      if (repository.manifests.count(digest) == 0)
-        return error_response(400, "MANIFEST_BLOB_UNKNOWN", digest);
-    }
-    return std::nullopt;
+    std::vector<std::string> missing;
+    for (const std::string& digest : needs.blobs)
+      if (repository.blobs.count(digest) == 0) missing.push_back(digest);
+    for (const std::string& digest : needs.manifests)
+      if (repository.manifests.count(digest) == 0) missing.push_back(digest);
+    if (missing.empty()) return std::nullopt;
+    return error_response(400, "MANIFEST_BLOB_UNKNOWN", missing);
   }
 
   void store_manifest(const std::string& name, const std::string& reference, const Digest& digest,
@@ -518,9 +541,12 @@ struct ScriptedRegistry::Impl {
     return scopes;
   }
 
-  inline static const std::regex kRepositoryPath{"/v2/(.+)/(?:blobs|manifests|tags|referrers)/.*"};
+  inline static const std::regex kRepositoryPath{
+      "(?:/repository/[^/]+)?/v2/(.+)/(?:blobs|manifests|tags|referrers)/.*"};
   inline static const std::regex kUploadsPath{"/v2/(.+)/blobs/uploads/?"};
-  inline static const std::regex kSessionPath{"/v2/(.+)/blobs/uploads/(session-[0-9]+)"};
+  // GHCR says "upload", Nexus puts its own path in front.
+  inline static const std::regex kSessionPath{
+      "(?:/repository/[^/]+)?/v2/(.+)/blobs/uploads?/(session-[0-9]+)"};
   inline static const std::regex kBlobPath{"/v2/(.+)/blobs/([a-z0-9]+:[0-9a-f]+)"};
   inline static const std::regex kManifestPath{"/v2/(.+)/manifests/([^/]+)"};
   inline static const std::regex kTagsPath{"/v2/(.+)/tags/list"};
@@ -608,9 +634,21 @@ std::optional<Digest> ScriptedRegistry::tag(const std::string& repository,
   return found == tags.end() ? std::nullopt : std::optional(Digest::parse(found->second));
 }
 
+std::size_t ScriptedRegistry::manifest_count(const std::string& repository) const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->repositories[repository].manifests.size();
+}
+
 std::size_t ScriptedRegistry::open_sessions() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->sessions.size();
+}
+
+std::vector<std::string> ScriptedRegistry::open_session_ids() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<std::string> ids;
+  for (const auto& [id, session] : impl_->sessions) ids.push_back(id);
+  return ids;
 }
 
 std::vector<HttpRequest> ScriptedRegistry::requests() const { return impl_->server.requests(); }

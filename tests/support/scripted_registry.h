@@ -42,6 +42,7 @@ struct Fault {
     stall,         // reads `body_bytes` of the body, then nothing until the peer hangs up
     stall_after,   // does its work, and never answers
     keep_less,     // stores `body_bytes` of the body, and answers as if that was all; `edit` if set
+    handle,        // `handler` does all, byte by byte if it likes; the registry does nothing
   };
 
   std::string method;  // "": any
@@ -51,6 +52,7 @@ struct Fault {
   Act act = Act::answer;
   HttpResponse response;
   std::function<void(HttpResponse&)> edit;
+  HttpServer::Handler handler;
   std::uint64_t body_bytes = 0;
   bool keep_part = true;
   bool then_reset = false;
@@ -74,6 +76,17 @@ class ScriptedRegistry {
     // False: each answer ends its connection. (libcurl repeats a request by itself when a kept one
     // dies; tests that count requests after a lost answer want none.)
     bool keep_alive = true;
+    bool says_close = true;  // without keep_alive: "Connection: close" announces it
+
+    // What a product does differently from the good registry. Both are asked on the registry's own
+    // origin alone, after the faults and, of the requests, with the heads only.
+    // An answer in place of the work (the body is read and dropped); nullopt: the work is done.
+    std::function<std::optional<HttpResponse>(const HttpRequest&)> rule;
+    // Changes what the registry answers by itself.
+    std::function<void(const HttpRequest&, HttpResponse&)> manner;
+    // Of a session: "{name}" and "{id}" are put in.
+    std::string session_path = "/v2/{name}/blobs/uploads/{id}";
+    std::size_t kept_body_bytes = 16 << 20;  // of what is stored when a body is cut off
   };
 
   ScriptedRegistry();
@@ -109,8 +122,12 @@ class ScriptedRegistry {
                                                     const std::string& reference) const;
   [[nodiscard]] std::optional<Digest> tag(const std::string& repository,
                                           const std::string& tag) const;
+  // By digest; tags do not count.
+  [[nodiscard]] std::size_t manifest_count(const std::string& repository) const;
   // Sessions that were opened and neither committed nor cancelled.
   [[nodiscard]] std::size_t open_sessions() const;
+  // Their last path segments.
+  [[nodiscard]] std::vector<std::string> open_session_ids() const;
 
   // What was asked. `target` is a regular expression, as in Fault.
   [[nodiscard]] std::vector<HttpRequest> requests() const;
