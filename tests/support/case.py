@@ -25,9 +25,6 @@ FIXTURES = ROOT / "fixtures"
 TUG = os.environ.get("TUG", "")
 IS_SKOPEO = os.path.basename(TUG) == "skopeo"
 
-# Whether the program was built with a sanitizer, which makes it several times slower: long tests do less then.
-SANITIZED = bool(TUG) and not IS_SKOPEO and any(name in pathlib.Path(TUG).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
-
 # Go's names for this machine.
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), platform.machine())
 

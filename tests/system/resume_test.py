@@ -364,8 +364,6 @@ class FromTheStore(BrokenOff):
 class KilledAtAnyMoment(SystemTest):
     """A push of 8 layers, one of 200 MB, killed at random moments and run again until it succeeds."""
 
-    KILLS = int(os.environ.get("TUG_TEST_KILLS", "100" if not case.SANITIZED else "12"))
-
     def test_kills(self):
         layout = Layout(self.temp / "layout")
         image = image_of(layout, [200 * MB, 20 * MB, 5 * MB, 2 * MB, MB, 300_000, 20_000, 1000])
@@ -373,8 +371,9 @@ class KilledAtAnyMoment(SystemTest):
         started = time.monotonic()
         self.push(layout, "measured", None)
         whole = time.monotonic() - started
+        wanted = case.scaled(100, 12)
         kills, rounds, generation = 0, 0, 0
-        while kills < self.KILLS:
+        while kills < wanted:
             repository = f"kill-{generation}"
             was_killed = self.push(layout, repository, moments.uniform(0, 1.5 * whole))
             rounds += 1
