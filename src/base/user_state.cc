@@ -34,7 +34,12 @@ std::string user_state_directory() {
 
 std::unique_ptr<FileLock> FileLock::try_lock(const std::string& path) {
   for (int attempt = 0; attempt < kOpenTries; ++attempt) {
-    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
+    const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!made && errno != EEXIST)
+      throw Error(ErrorKind::local, "cannot create " + path + ": " + errno_text(errno));
+    // Made or found, it is opened in the same way: nobody's link or pipe in its place.
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (!fd && errno == ENOENT) continue;  // its owner has just removed it
     if (!fd) throw Error(ErrorKind::local, "cannot create " + path + ": " + errno_text(errno));
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return nullptr;

@@ -26,6 +26,8 @@ class SessionRegistry(LoopbackServer):
         self._blobs = {}       # (repository, digest): bytes
         self._manifests = {}   # (repository, tag or digest): (media type, bytes)
         self._lock = threading.Lock()
+        self._bodies = 0
+        self._no_bodies = threading.Condition(self._lock)
         self._trigger = None
         registry = self
 
@@ -77,6 +79,12 @@ class SessionRegistry(LoopbackServer):
         """Calls `action` once, when so many more bytes of bodies have come in; the connection that brought them waits for it."""
         with self._lock:
             self._trigger = (self.body_bytes + body_bytes, action)
+
+    def wait_for_bodies(self):
+        """Until nothing more comes of those that are under way: what a dead client sent may still be in the socket's buffer."""
+        with self._no_bodies:
+            if not self._no_bodies.wait_for(lambda: self._bodies == 0, timeout=60):
+                raise TimeoutError("a body neither ends nor breaks off")
 
     def session_sizes(self):
         """What is in each session that is open."""
@@ -167,9 +175,16 @@ class SessionRegistry(LoopbackServer):
         if int(start) != len(content):
             handler.close_connection = True
             return handler.answer(416, self._state(name, session))
-        for piece in handler.pieces():
-            content += piece
-            self._count(len(piece))
+        with self._lock:
+            self._bodies += 1
+        try:
+            for piece in handler.pieces():
+                content += piece
+                self._count(len(piece))
+        finally:
+            with self._no_bodies:
+                self._bodies -= 1
+                self._no_bodies.notify_all()
         if handler.command == "PATCH":
             return handler.answer(202, self._state(name, session))
         del self._sessions[name, session]
