@@ -217,7 +217,7 @@ std::vector<Case> refusals() {
        .ends = fails("auth", "401"),
        .check = [](Lab& lab) { lab.expect(lab.registry.token_count() <= 2, "at most two tokens"); },
        .max_requests = 10},
-      {.id = "F36",
+      {.id = "F36a",
        .title = "401 invalid_token on the commit",
        .registry = with_bearer(),
        .faults = {answers("PUT", kCommit, invalid_token())},
@@ -225,6 +225,15 @@ std::vector<Case> refusals() {
            [](Lab& lab) {
              lab.expect(lab.requests("PATCH").size() == 1, "the body is sent once");
              lab.expect(lab.requests("PUT", kCommit).size() == 2, "the commit is repeated");
+           }},
+      {.id = "F36b",
+       .title = "every token expires at once, and --debug tells no secret",
+       .registry = with_bearer(),
+       .faults = {answers("PUT", kBlobs, invalid_token()), answers("PATCH", "", invalid_token())},
+       .flags = {"--debug"},
+       .check =
+           [](Lab& lab) {
+             lab.expect(lab.program->err().find("level=debug") != std::string::npos, "it tells");
            }},
       {.id = "F37",
        .title = "401 after the first MB of a PATCH",

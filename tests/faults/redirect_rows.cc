@@ -189,7 +189,7 @@ std::vector<Case> locations() {
                    request.target.find("&a=%2B+=/&b=&c%3dd&e;f&digest=") != std::string::npos,
                    "byte for byte, and digest behind it");
            }},
-      {.id = "F56",
+      {.id = "F56a",
        .title = "a Location on another https origin",
        .registry = with_tls(with_basic()),
        .verify_tls = true,
@@ -209,6 +209,15 @@ std::vector<Case> locations() {
                bodies += request.body_size > 0 ? 1U : 0U;
              lab.expect(bodies == 3, "the bodies go there");
            }},
+      {.id = "F56b",
+       .title = "a Location with a signature in it, which --debug does not tell",
+       .registry = relocating(
+           [](const std::string& location, const HttpRequest&) {
+             return location + "&X-Amz-Signature=s3cr3t-5ign4ture&sig=s3cr3t-5ign4ture";
+           },
+           "POST", with_basic()),
+       .flags = {"--debug"},
+       .arrange = [](Lab& lab) { lab.secrets.push_back("s3cr3t-5ign4ture"); }},
       {.id = "F57a",
        .title = "a Location at a private address, of a registry with a public name",
        .registry = relocating([](const std::string& location, const HttpRequest&) {
