@@ -79,7 +79,7 @@ Fault edits_token(std::function<void(Json&)> change) {
   });
 }
 Case odd_token(std::string id, const std::string& title, std::function<void(Json&)> change,
-               std::size_t max_tokens = 3) {
+               std::size_t max_tokens = 1) {
   return {.id = std::move(id),
           .title = title,
           .registry = with_bearer(),

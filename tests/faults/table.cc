@@ -150,25 +150,35 @@ class Judge {
   [[nodiscard]] bool succeeded() const { return lab_.program->exit_code() == 0; }
 
   void judge_ending() {
-    const bool must_succeed = row_.ends.error_class.empty();
-    const int expected = must_succeed ? 0 : row_.ends.exit_code;
+    const Ending& ends = row_.ends;
+    const bool must_succeed = ends.error_class.empty();
+    const int expected = must_succeed ? 0 : ends.exit_code;
     lab_.expect(lab_.program->exit_code() == expected,
                 "the exit code is " + std::to_string(expected));
-    if (must_succeed) return;
-    std::string error_class;
-    std::string message;
+    const Json document = output();
+    if (must_succeed) {
+      lab_.expect(document.string_or_empty("digest") == Digest::of(lab_.image.top()).str(),
+                  "the image's digest is reported");
+      return;
+    }
+    const Json* error = document.find("error");
+    const Json details = error != nullptr ? *error : Json();
+    const std::string error_class = details.string_or_empty("class");
+    const std::string message = details.string_or_empty("message");
+    lab_.expect(found("^(?:" + ends.error_class + ")$", error_class),
+                "the error's class is " + ends.error_class + ", not " + error_class);
+    lab_.expect(found(ends.says, message), "the message says " + ends.says);
+    lab_.expect(ends.error_class == "usage" || message.find(lab_.destination) != std::string::npos,
+                "the message says what could not be pushed where");
+  }
+
+  [[nodiscard]] Json output() {
     try {
-      const Json document = Json::parse(lab_.program->out());
-      if (const Json* error = document.find("error")) {
-        error_class = error->string_or_empty("class");
-        message = error->string_or_empty("message");
-      }
+      return Json::parse(lab_.program->out());
     } catch (const std::exception&) {
       lab_.expect(false, "standard output is JSON");
+      return {};
     }
-    lab_.expect(found("^(?:" + row_.ends.error_class + ")$", error_class),
-                "the error's class is " + row_.ends.error_class + ", not " + error_class);
-    lab_.expect(found(row_.ends.says, message), "the message says " + row_.ends.says);
   }
 
   void judge_registry() {
@@ -237,11 +247,22 @@ class Judge {
       }
     };
     look_at(lab_.registry.requests(), true);
+    judge_manner(lab_.registry.requests());
     look_at(lab_.registry.other_requests(), false);
     for (const Lab::Other& other : lab_.others_)
       look_at(other.server->requests(), other.may_see_credentials);
     lab_.expect(count <= row_.max_requests, std::to_string(count) + " requests are at most " +
                                                 std::to_string(row_.max_requests));
+  }
+
+  void judge_manner(const std::vector<HttpRequest>& requests) {
+    lab_.expect(requests.empty() || !requests.front().has_header("Authorization"),
+                "nobody is given credentials who did not ask");
+    for (const HttpRequest& request : requests) {
+      if (request.method != "PUT" || !found("/manifests/", request.target)) continue;
+      lab_.expect(request.has_header("Content-Type") && request.has_header("Content-Length"),
+                  "a manifest has a type and a length");
+    }
   }
 
   Lab& lab_;
