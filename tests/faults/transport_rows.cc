@@ -61,6 +61,28 @@ Case retry_after(std::string id, const std::string& value) {
           .check = [](Lab& lab) { lab.expect(whole_patches(lab) == 2, "it is sent again"); }};
 }
 
+// The RST may take the answer along that nobody has read yet: then the next whole body is refused
+// in peace.
+Case early_413() {
+  Case row{.id = "F21a",
+           .title = "413 with HTML while the body is on its way, then RST; chunks pass"};
+  row.registry.rule = [](const HttpRequest& request) -> std::optional<HttpResponse> {
+    const bool large = request.content_length().value_or(0) > 4 * kMiB;
+    return large ? std::optional(answer(413, kHtml)) : std::nullopt;
+  };
+  Fault early = answers("PATCH", "", answer(413, "<html><h1>413 Too Large</h1></html>"));
+  early.act = Act::answer_early;
+  early.body_bytes = 100'000;
+  early.then_reset = true;
+  row.faults = {early};
+  row.image = {.layers = {8 * kMiB}};
+  row.check = [](Lab& lab) {
+    const auto patches = lab.requests("PATCH");
+    lab.expect(!patches.empty() && patches.back().header("Content-Range"), "chunks pass");
+  };
+  return row;
+}
+
 std::vector<Case> connections() {
   return {
       {.id = "F01",
@@ -261,22 +283,7 @@ std::vector<Case> answers_lost_or_strange() {
        .faults = {answers("POST", "", answer(429), kAlways)},
        .image = {.layers = {1000, 1001, 1002, 1003, 1004, 1005}},
        .ends = fails("rate-limited", "429")},
-      {.id = "F21a",
-       .title = "413 with HTML while the body is on its way, then RST; chunks pass",
-       .faults = {[] {
-         Fault early = answers("PATCH", "", answer(413, "<html><h1>413 Too Large</h1></html>"));
-         early.act = Act::answer_early;
-         early.body_bytes = 100'000;
-         early.then_reset = true;
-         return early;
-       }()},
-       .image = {.layers = {8 * kMiB}},
-       .check =
-           [](Lab& lab) {
-             for (const HttpRequest& request : lab.requests("PATCH"))
-               lab.expect(request.header("Content-Range") || !request.body_complete,
-                          "what passes are chunks");
-           }},
+      early_413(),
       {.id = "F21b",
        .title = "413 with HTML to chunks too",
        .faults = {answers("PATCH", "", answer(413, kHtml), kAlways)},
