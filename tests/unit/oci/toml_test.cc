@@ -36,7 +36,8 @@ TEST_CASE("an empty toml document is an empty object") {
 }
 
 TEST_CASE("broken toml is an error that names file and line") {
-  for (const char* text : {"\na = ", "\n[x", "\na = 1\na = 2", "\nx = \"\x01\"", "\n\xff = 1"}) {
+  for (const char* text : {"\na = ", "\n[x", "\na = 1\na = 2", "\nx = \"\x01\"", "\n\xff = 1",
+                           "\n\xc3\xa9 = 1", "\na \xef\xbb\xbe= 1"}) {
     CAPTURE(text);
     try {
       parse_toml(text, "/etc/x.conf");
