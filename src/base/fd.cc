@@ -1,6 +1,7 @@
 #include "base/fd.h"
 
 #include "base/hash.h"
+#include "base/stop.h"
 #include "base/strings.h"
 
 #include <tug/error.h>
@@ -9,6 +10,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -421,6 +423,17 @@ void make_directories(const std::string& path, unsigned mode) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) throw cannot("create directory", path, errno);
   if (!S_ISDIR(status.st_mode)) throw cannot("create directory", path, ENOTDIR);
+}
+
+bool lock_exclusively(int fd, std::chrono::milliseconds patience, const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kPause{10};
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= deadline) return false;
+    sleep_for(kPause, stop);
+  }
+  return true;
 }
 
 }  // namespace tug

@@ -2,10 +2,12 @@
 #ifndef TUG_BASE_FD_H_
 #define TUG_BASE_FD_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,6 +68,12 @@ void write_output_file(const std::string& path, std::string_view bytes);
 void check_output_file(const std::string& path);
 // Creates `path` and its missing parents with `mode` (less the umask). Throws Error(local).
 void make_directories(const std::string& path, unsigned mode);
+
+// Takes an exclusive flock() on `fd`, which ends with the descriptor (and with the process). False
+// with errno set when there is none: EWOULDBLOCK, somebody else still has it after `patience`.
+// Throws Error(interrupted).
+bool lock_exclusively(int fd, std::chrono::milliseconds patience = {},
+                      const std::stop_token& stop = {});
 
 }  // namespace tug
 

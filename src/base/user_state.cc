@@ -5,7 +5,6 @@
 #include <tug/error.h>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,7 +40,7 @@ std::unique_ptr<FileLock> FileLock::try_lock(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!fd && errno == ENOENT) continue;  // its owner has just removed it
     if (!fd) throw Error(ErrorKind::local, "cannot create " + path + ": " + errno_text(errno));
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_exclusively(fd.get())) {
       if (errno == EWOULDBLOCK) return nullptr;
       throw Error(ErrorKind::local, "cannot lock " + path + ": " + errno_text(errno));
     }

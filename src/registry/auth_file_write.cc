@@ -1,13 +1,11 @@
 #include "registry/auth_file_write.h"
 
 #include "base/fd.h"
-#include "base/stop.h"
 #include "base/strings.h"
 #include "registry/auth_file.h"
 
 #include <tug/error.h>
 
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -22,7 +20,6 @@ namespace {
 constexpr Json::DumpStyle kGoTabs{1, '\t', true};  // as containers and docker write it
 constexpr unsigned kFileMode = 0600;
 constexpr unsigned kDirectoryMode = 0700;
-constexpr std::chrono::milliseconds kLockPause{10};
 constexpr std::chrono::seconds kLockPatience{30};
 
 std::string directory_of(const std::string& path) {
@@ -72,16 +69,9 @@ class DirectoryLock {
  public:
   DirectoryLock(const std::string& directory, const std::stop_token& stop)
       : directory_(open_directory(directory)) {
-    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-    while (::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EINTR) continue;
-      if (errno != EWOULDBLOCK) return;
-      if (std::chrono::steady_clock::now() >= deadline) {
-        throw Error(ErrorKind::local,
-                    "another program has held the lock on " + directory + " for too long");
-      }
-      sleep_for(kLockPause, stop);
-    }
+    if (!lock_exclusively(directory_.get(), kLockPatience, stop) && errno == EWOULDBLOCK)
+      throw Error(ErrorKind::local,
+                  "another program has held the lock on " + directory + " for too long");
   }
 
  private:

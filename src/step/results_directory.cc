@@ -1,13 +1,11 @@
 // The results files on disk: locked, checked beforehand, replaced at once (step-contract 6.3).
 #include "base/fd.h"
-#include "base/stop.h"
 #include "step/results.h"
 #include "step/step_error.h"
 #include "step/yaml.h"
 #include "step/yaml_writer.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +19,6 @@ constexpr unsigned kFileMode = 0644;
 constexpr unsigned kDirectoryMode = 0755;
 // The lock is held while two small files are written; whoever holds it longer is stuck.
 constexpr std::chrono::seconds kLockTimeout{60};
-constexpr std::chrono::milliseconds kLockInterval{50};
 
 [[noreturn]] void fatal(std::string message) {
   throw StepError(StepStatus::fatal, std::move(message));
@@ -49,15 +46,9 @@ UniqueFd open_lock(const std::string& path) {
 // Closing the descriptor gives the lock back.
 UniqueFd take_lock(const std::string& path, const std::stop_token& stop) {
   UniqueFd fd = open_lock(path);
-  const auto deadline = std::chrono::steady_clock::now() + kLockTimeout;
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR)
-      fatal("cannot lock " + path + ": " + errno_text(errno));
-    if (std::chrono::steady_clock::now() > deadline)
-      fatal("cannot lock " + path + ": another program has held it for a minute");
-    sleep_for(kLockInterval, stop);
-  }
-  return fd;
+  if (lock_exclusively(fd.get(), kLockTimeout, stop)) return fd;
+  fatal("cannot lock " + path + ": " +
+        (errno == EWOULDBLOCK ? "another program has held it for a minute" : errno_text(errno)));
 }
 
 // write_file_atomically() refuses these after the push, which is too late.

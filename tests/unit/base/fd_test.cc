@@ -387,5 +387,24 @@ TEST_CASE("directories are made with their parents") {
   CHECK(local_error([] { make_directories("", 0700); }).find("cannot create directory") == 0);
 }
 
+TEST_CASE("a descriptor's lock is waited for, ends with it, and gives way to a stop") {
+  const TempDir dir;
+  const std::string path = dir.write("file", "x");
+  const UniqueFd first(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  {
+    const UniqueFd second(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    CHECK(lock_exclusively(second.get()));
+    CHECK_FALSE(lock_exclusively(first.get()));
+    CHECK(errno == EWOULDBLOCK);
+    CHECK_FALSE(lock_exclusively(first.get(), std::chrono::milliseconds(30)));
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK_THROWS_AS(lock_exclusively(first.get(), std::chrono::hours(1), stop.get_token()), Error);
+  }
+  CHECK(lock_exclusively(first.get()));
+  CHECK_FALSE(lock_exclusively(-1, std::chrono::hours(1)));
+  CHECK(errno == EBADF);
+}
+
 }  // namespace
 }  // namespace tug
