@@ -45,7 +45,7 @@ Upload::Upload(const UploadTarget& target, UploadContent& content, SentCallback 
       sent_(std::move(sent)),
       stop_(std::move(stop)),
       attempts_(target.host.environment(), stop_),
-      chunk_(target.host.environment().chunk_size.value_or(target.tuning.chunk)),
+      chunk_(usual_chunk()),
       descriptor_(content.descriptor()) {}
 
 Descriptor Upload::run() {
@@ -227,6 +227,10 @@ Upload::Outcome Upload::commit() {
       return outcome;
     }
   }
+}
+
+std::uint64_t Upload::usual_chunk() const {
+  return target_.host.environment().chunk_size.value_or(target_.tuning.chunk);
 }
 
 ChunkRule Upload::rule() const {
@@ -498,7 +502,7 @@ void Upload::start_over() {
   is_earlier_ = false;
   if (std::exchange(resumed_, false)) {
     mode_ = UploadMode::patch;
-    chunk_ = target_.host.environment().chunk_size.value_or(target_.tuning.chunk);
+    chunk_ = usual_chunk();
   }
   if (sent_) sent_(0);
 }

@@ -64,6 +64,7 @@ class Upload {
   void choose_mode();
   void adapt_to_session();
 
+  [[nodiscard]] std::uint64_t usual_chunk() const;
   [[nodiscard]] ChunkRule rule() const;
 
   // Requests.

@@ -69,6 +69,15 @@ void read_chunk_lengths(const Answer& answer, UploadSession& session) {
     session.max_chunk = std::string(*max);
 }
 
+// What the answer to a GET says of the session: how much it has, and where it is now.
+StoredRange read_state(const UploadTarget& target, UploadSession& session, const Answer& answer) {
+  const int status = answer.response.status;
+  session.gone = status == 400 || status == 404;  // olareg says 400
+  if (status < 200 || status > 299) return {};
+  keep_location(target, session, answer);
+  return parse_range(answer.response.headers.get("Range"));
+}
+
 // What the place says that a HEAD was redirected to; nullopt when it cannot be asked. It is asked
 // once: nothing hangs on its answer that would be worth waiting for.
 std::optional<Answer> follow(Host& host, Call call, const Answer& redirect,
@@ -214,13 +223,11 @@ std::optional<FoundSession> find_session(const UploadTarget& target, const std::
   call.scopes = target.scopes;
   try {
     const Answer answer = target.host.call(call, stop);
-    const int status = answer.response.status;
-    const StoredRange stored = parse_range(answer.response.headers.get("Range"));
-    if (status < 200 || status > 299 || stored.kind != StoredRange::Kind::bytes)
-      return std::nullopt;
-    FoundSession found{UploadSession{answer.url}, stored.bytes};
+    FoundSession found{UploadSession{answer.url}};
     read_chunk_lengths(answer, found.session);
-    keep_location(target, found.session, answer);
+    const StoredRange stored = read_state(target, found.session, answer);
+    if (stored.kind != StoredRange::Kind::bytes) return std::nullopt;
+    found.stored = stored.bytes;
     return found;
   } catch (const Error& error) {
     // Where the registry cannot be reached, nothing else will do either.
@@ -237,12 +244,7 @@ StoredRange ask_session(const UploadTarget& target, UploadSession& session,
   call.scopes = target.scopes;
   call.retry = false;
   try {
-    const Answer answer = target.host.call(call, stop);
-    const int status = answer.response.status;
-    session.gone = status == 400 || status == 404;  // olareg says 400
-    if (status < 200 || status > 299) return {};
-    keep_location(target, session, answer);
-    return parse_range(answer.response.headers.get("Range"));
+    return read_state(target, session, target.host.call(call, stop));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     target.host.environment().log.debug(error.what());
