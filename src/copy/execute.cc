@@ -220,7 +220,10 @@ class Copy {
     if (!options_.dry_run) {
       put_manifests();
       destination_.finish(stop_);
-      remember(all_blobs());
+      // The others were remembered when they were sent.
+      std::vector<std::size_t> blobs = all_blobs();
+      std::erase_if(blobs, [this](std::size_t blob) { return states_[blob].converted; });
+      remember(blobs);
     } else {
       plan_manifests();
     }
