@@ -26,7 +26,8 @@ std::string user_agent(const Arguments& arguments) {
 // Before anybody is asked: whether a registry wants a token at all is known only later.
 Secret bearer_token(const std::string& flag, const std::string& token) {
   if (!registry::is_usable_token(token))
-    throw Error(ErrorKind::usage, fmt::format("--{}: no token has such characters", flag));
+    throw Error(ErrorKind::usage, fmt::format("--{}: no token has such characters", flag))
+        .set_hint("is there a line break or a space in it?");
   return Secret(token);
 }
 

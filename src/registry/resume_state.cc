@@ -114,7 +114,9 @@ std::shared_ptr<ResumeState> ResumeState::in_file(std::string path, const Log& l
   check_output_file(path);
   std::shared_ptr<ResumeState> state(new ResumeState(std::move(path), true, log, std::move(note)));
   state->lock_ = FileLock::try_lock(lock_of(state->path_));
-  if (!state->lock_) throw Error(ErrorKind::local, state->path_ + " is in use by another process");
+  if (!state->lock_)
+    throw Error(ErrorKind::local, state->path_ + " is in use by another process")
+        .set_hint("give each push a file of its own");
   (void)read_entries(state->path_);
   return state;
 }
@@ -265,8 +267,8 @@ void ResumeState::Claim::keep(const Note& note) noexcept {
   try {
     if (!session_ || !note || state_.told_.exchange(true)) return;
     note(
-        "what was sent of large blobs is kept at the registry: the same command goes on from "
-        "there");
+        "what was sent of large blobs is left at the registry: the same command goes on from "
+        "there, if the registry has kept it");
   } catch (const std::exception&) {  // it was only about telling
   }
 }
