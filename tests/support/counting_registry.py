@@ -2,11 +2,10 @@
 
 import collections
 import hashlib
-import http.server
 import re
 import threading
 
-from .loopback_server import LoopbackServer
+from .loopback_server import Handler, LoopbackServer
 
 
 class CountingRegistry(LoopbackServer):
@@ -27,12 +26,7 @@ class CountingRegistry(LoopbackServer):
         self._changed = threading.Condition()
         registry = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Counting(Handler):
             def handle_any(self):
                 registry.requests[self.command] += 1
                 body = self.body()
@@ -55,17 +49,7 @@ class CountingRegistry(LoopbackServer):
                     if is_blob:
                         registry.body_ends()
 
-            def answer(self, status, headers=(), body=b""):
-                self.send_response(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                if not any(name == "Content-Length" for name, _ in headers):
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-        super().__init__(Handler)
+        super().__init__(Counting)
 
     # ---- bodies
 

@@ -20,12 +20,11 @@ An HTTP proxy whose answers say something else than the registry's:
 """
 
 import http.client
-import http.server
 import socket
 import struct
 import threading
 
-from .loopback_server import LoopbackServer
+from .loopback_server import Handler, LoopbackServer
 
 
 class _TcpProxy:
@@ -209,16 +208,14 @@ class AlteringProxy(LoopbackServer):
     """`alter`: (method, path, {header of the answer: value}) → the headers to send on."""
 
     def __init__(self, target, *, alter):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Forwarding(Handler):
             def _forward(self):
                 upstream = http.client.HTTPConnection(target, timeout=30)
                 upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in self.headers.items():
                     if name.lower() not in ("transfer-encoding", "content-length", "connection", "expect"):
                         upstream.putheader(name, value)
-                body = self._body()
+                body = b"".join(self.pieces())
                 upstream.putheader("Content-Length", str(len(body)))
                 upstream.endheaders(body)
                 answer = upstream.getresponse()
@@ -237,19 +234,6 @@ class AlteringProxy(LoopbackServer):
                 self.wfile.write(content)
                 upstream.close()
 
-            def _body(self):
-                if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                body = b""
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return body
-
             do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = _forward
 
-            def log_message(self, *_):
-                pass
-
-        super().__init__(Handler)
+        super().__init__(Forwarding)

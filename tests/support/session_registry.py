@@ -7,14 +7,13 @@ distribution v3, zot and olareg do, and Debian's docker-registry (2.8) does not 
 """
 
 import hashlib
-import http.server
 import json
 import re
 import threading
 import uuid
 
 from .layouts import digest_of
-from .loopback_server import LoopbackServer
+from .loopback_server import Handler, LoopbackServer
 from .registry import Request
 
 
@@ -31,47 +30,17 @@ class SessionRegistry(LoopbackServer):
         self._trigger = None
         registry = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Serving(Handler):
             def handle_any(self):
                 registry._serve(self)
 
             do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
 
-            def pieces(self):
-                """The body as it comes in. Raises ConnectionError when it breaks off."""
-                if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                    while size := int(self.rfile.readline() or b"x", 16):
-                        yield from self._some(size)
-                        self.rfile.readline()
-                    self.rfile.readline()
-                else:
-                    yield from self._some(int(self.headers.get("Content-Length") or 0))
-
-            def _some(self, size):
-                while size > 0:
-                    piece = self.rfile.read1(min(size, 65536))
-                    if not piece:
-                        raise ConnectionError("the body broke off")
-                    size -= len(piece)
-                    yield piece
-
             def answer(self, status, headers=(), body=b""):
                 registry._requests.append(Request(self.command, self.path, status))
-                self.send_response(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                if not any(name == "Content-Length" for name, _ in headers) and status != 204:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
+                super().answer(status, headers, body)
 
-        super().__init__(Handler)
+        super().__init__(Serving)
 
     # ---- for the test
 

@@ -12,7 +12,6 @@ import base64
 import dataclasses
 import fnmatch
 import hashlib
-import http.server
 import json
 import re
 import ssl
@@ -22,7 +21,7 @@ import time
 import urllib.parse
 
 from . import pki
-from .loopback_server import LoopbackServer
+from .loopback_server import Handler, LoopbackServer
 
 # What docker-registry forgives in a token's times; a token that shall really end after N seconds must be dated back by this.
 REGISTRY_LEEWAY = 60
@@ -67,9 +66,7 @@ class TokenServer(LoopbackServer):
         self._lock = threading.Lock()
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Granting(Handler):
             def do_GET(self):
                 query = urllib.parse.urlsplit(self.path).query
                 self._answer(owner.serve("GET", urllib.parse.parse_qs(query), self.headers.get("Authorization", "")))
@@ -80,19 +77,10 @@ class TokenServer(LoopbackServer):
 
             def _answer(self, answer):
                 status, document = answer
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                if status == 401:
-                    self.send_header("WWW-Authenticate", 'Basic realm="tokens"')
-                self.end_headers()
-                self.wfile.write(body)
+                challenge = [("WWW-Authenticate", 'Basic realm="tokens"')] if status == 401 else []
+                self.answer(status, [("Content-Type", "application/json"), *challenge], json.dumps(document).encode())
 
-            def log_message(self, *_):
-                pass
-
-        super().__init__(Handler)
+        super().__init__(Granting)
         scheme = "http"
         if certificate:
             scheme = "https"
