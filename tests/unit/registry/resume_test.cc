@@ -38,12 +38,7 @@ class Lab {
   RegistryLab* operator->() { return &lab_; }
   // Breaks the upload off after `bytes` of it, so that it fails.
   void break_off(std::uint64_t bytes, bool streamed = false) {
-    Fault fault;
-    fault.method = "PATCH";
-    fault.act = Act::reset;
-    fault.body_bytes = bytes;
-    fault.count = 1;
-    lab_.registry.script(fault);
+    reset_after(bytes);
     const Error error = test::error_of([&] {
       if (streamed) {
         push_stream();
@@ -52,6 +47,13 @@ class Lab {
       }
     });
     CHECK(error.kind() == ErrorKind::network);
+  }
+  void reset_after(std::uint64_t bytes) {
+    Fault fault;
+    fault.method = "PATCH";
+    fault.act = Act::reset;
+    fault.body_bytes = bytes;
+    lab_.registry.script(fault);
   }
   void push() { lab_.put(kLarge); }
   Descriptor push_stream() {
@@ -122,19 +124,11 @@ TEST_CASE("a stream is made again from where it broke off") {
 TEST_CASE("what is small or has no name is cancelled") {
   Lab lab;
   SUBCASE("no name") {
-    Fault fault;
-    fault.method = "PATCH";
-    fault.act = Act::reset;
-    fault.body_bytes = 30'000;
-    lab->registry.script(fault);
+    lab.reset_after(30'000);
     test::error_of([&] { lab->put_stream(kLarge); });
   }
   SUBCASE("small") {
-    Fault fault;
-    fault.method = "PATCH";
-    fault.act = Act::reset;
-    fault.body_bytes = 5'000;
-    lab->registry.script(fault);
+    lab.reset_after(5'000);
     test::error_of([&] { lab->put(some_bytes(19'000)); });
   }
   CHECK(lab->registry.count("DELETE") == 1);
