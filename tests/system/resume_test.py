@@ -213,6 +213,8 @@ class Resume(BrokenOff):
         """Without a file of its own, a second process sends the blob in a session of its own."""
         process, released = self.hold_a_push()
         self.assert_success(self.tug(*self.arguments(self.oci, tag="2")))
+        asked = [r for r in self.registry.requests() if r.method == "GET" and "/uploads/" in r.path]
+        self.assertEqual(asked, [], "the session of the first is its own")
         released.set()
         _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, err)
@@ -353,13 +355,27 @@ class FromTheStore(BrokenOff):
 
     def test_committed_layers_are_known(self):
         """A layer that the killed run committed is neither compressed nor sent again."""
+        # With the cache: it is where the next run learns of them.
         arguments = ["copy", *HTTP, self.image, f"docker://{self.registry.address}/team/app:1"]
-        process = self.start(*arguments)
-        while process.poll() is None and not commits_to(self.registry, "team/app"):
-            time.sleep(0.002)
-        time.sleep(0.1)  # until it has the answer, and has noted it
-        process.kill()
-        process.communicate()
+        before_kill, started, holder = [], threading.Event(), []
+
+        def end():
+            """The config and the smaller layer come first. The connection that brought the byte, the larger layer's, waits meanwhile."""
+            started.wait(60)
+            deadline = time.monotonic() + 60
+            while len(commits_to(self.registry, "team/app")) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.5)  # until it has the answer, and has noted it
+            before_kill.extend(commits_to(self.registry, "team/app"))
+            holder[0].kill()
+            holder[0].wait(60)
+
+        self.registry.at(70 * MB, end)
+        holder.append(self.start(*arguments))
+        started.set()
+        holder[0].communicate(timeout=120)
+        self.assertEqual(len(before_kill), 2)
+        self.assertEqual(self.registry.tags("team/app"), {})
         self.assert_success(self.tug(*arguments))
         commits = commits_to(self.registry, "team/app")
         self.assertEqual(len(commits), len(set(commits)), commits)
