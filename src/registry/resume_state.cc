@@ -50,7 +50,7 @@ bool is_fresh(const Entry& entry) {
 
 [[noreturn]] void refuse(const std::string& path) {
   throw Error(ErrorKind::local, path + " holds something else than uploads to resume")
-      .set_hint("remove it, or name another file");
+      .set_hint("name a file that is not there yet");
 }
 
 // What is of no use is left out. Throws Error(local) when the file is none of ours.
