@@ -251,9 +251,9 @@ TEST_CASE("sizes as people write them") {
       {"1MiBs", std::nullopt},
       {"1Mi", std::nullopt},
   };
-  for (const auto& [text, bytes] : cases) {
-    INFO(text);
-    CHECK(parse_bytes(text) == bytes);
+  for (const auto& c : cases) {
+    INFO(c.first);
+    CHECK(parse_bytes(c.first) == c.second);
   }
 }
 
