@@ -21,6 +21,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support.layouts import Layout  # noqa: E402
 from support.registry import Registry  # noqa: E402
+from support.stores import release_mounts  # noqa: E402
 
 GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 HUGE_BYTES = 5 << 30
@@ -226,12 +227,6 @@ class Bench:
                 "tug": lambda a, f=format: self.tug_copy("containers-storage:localhost/huge:1", f"docker://{a}/bench:1", "--dest-compress-format", f)})
         self.runs = runs
 
-    def release_mounts(self):
-        """buildah leaves a mount in its store."""
-        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
-            if line.split()[1].startswith(str(self.work) + "/"):
-                subprocess.run(["umount", line.split()[1]], check=False)
-
     def table(self):
         head = ("work", "program", "wall ms", "", "CPU ms", "", "peak RSS MB", "stored MB", "")
         print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
@@ -261,7 +256,7 @@ def main():
                 getattr(bench, scenario.replace("-", "_"))()
         finally:
             bench.table()
-            bench.release_mounts()
+            release_mounts(bench.work)
 
 
 if __name__ == "__main__":

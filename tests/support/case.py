@@ -19,6 +19,7 @@ import unittest
 
 from .layouts import Layout, digest_of
 from .registry import Registry, die_with_parent
+from .stores import release_mounts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -80,6 +81,7 @@ class SystemTest(unittest.TestCase):
     def setUp(self):
         self.temp = pathlib.Path(tempfile.mkdtemp(prefix="tug-test-"))
         self.addCleanup(shutil.rmtree, self.temp, ignore_errors=True)
+        self.addCleanup(release_mounts, self.temp)
         self.home = self.temp / "home"
         self.run_dir = self.temp / "run"
         self.home.mkdir()

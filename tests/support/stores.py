@@ -27,6 +27,13 @@ UNREADABLE = {"pull-sparse:1": "cannot be made again", "pull-v2s1:1": "schema 1"
 DOCKER_NAMES = ("localhost/docker:1", "localhost/docker:2", "example.com:5000/ns/docker:v1", "docker.io/library/docker:latest")
 
 
+def release_mounts(directory):
+    """The overlay driver leaves its directory mounted on itself: without this nobody can remove `directory`."""
+    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1].startswith(f"{directory}/"):
+            subprocess.run(["umount", line.split()[1]], check=False)
+
+
 class Store:
     def __init__(self, directory, driver):
         self.directory, self.driver = pathlib.Path(directory), driver

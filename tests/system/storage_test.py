@@ -26,7 +26,7 @@ from support.case import Result, SystemTest  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.proxy import PausingProxy  # noqa: E402
 from support.registry import Registry  # noqa: E402
-from support.stores import DOCKER_NAMES, UNREADABLE, Store  # noqa: E402
+from support.stores import DOCKER_NAMES, UNREADABLE, Store, release_mounts  # noqa: E402
 
 
 def uncompressed(data):
@@ -68,6 +68,7 @@ class StorageTests:
     def setUpClass(cls):
         directory = pathlib.Path(tempfile.mkdtemp(prefix=f"tug-test-{cls.driver}-"))
         cls.addClassCleanup(shutil.rmtree, directory, ignore_errors=True)
+        cls.addClassCleanup(release_mounts, directory)
         directory.chmod(0o711)
         cls.directory = directory
         cls.store = Store(directory / "store", cls.driver).build_all()
