@@ -47,6 +47,9 @@ struct RequestBody {
   std::function<void()> before_last;
   std::function<void(std::uint64_t)>
       sent;  // bytes sent so far, on the loop thread; cheap, must not throw
+  // On a connection that nothing was sent on before: a kept one may be about to end, and this body
+  // is not worth finding out.
+  bool on_new_connection = false;
 };
 
 struct Request {

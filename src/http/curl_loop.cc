@@ -234,6 +234,7 @@ void Transfer::set_request_options(const Client::Options& options) {
   if (request_.sink) set(e, CURLOPT_BUFFERSIZE, kDownloadBuffer);
   if (request_.method == Method::head) set(e, CURLOPT_NOBODY, 1L);
   if (sends_body()) set_body_options();
+  if (request_.body && request_.body->on_new_connection) set(e, CURLOPT_FRESH_CONNECT, 1L);
   set_headers();
 }
 

@@ -269,6 +269,7 @@ Upload::Outcome Upload::request(Step step, http::Method method, const http::Url&
     if (error.kind() != ErrorKind::network || !error.retryable()) throw;
     const Remedy remedy = step == Step::commit ? Remedy::repeat : Remedy::restart;
     outcome = Outcome{step, remedy, error, true, {}, {}};
+    has_broken_ = true;
   }
   total_sent_ += in_flight_.exchange(0);
   return std::move(*outcome);
@@ -278,6 +279,9 @@ http::RequestBody Upload::body_of(const UploadContent::Piece& piece) {
   http::RequestBody body;
   body.source = piece.source;
   body.length = piece.length;
+  // A server may close each connection silently after its answer (F24). Whether it does is seen too
+  // late on the connection that brought the session, so that every try would meet the same end.
+  body.on_new_connection = has_broken_;
   // Wrong content never becomes a complete body (5.12).
   if (piece.last) body.before_last = [this] { content_.finish(); };
   const std::uint64_t before = mode_ == UploadMode::chunks ? offset_ : 0;

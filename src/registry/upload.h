@@ -114,6 +114,7 @@ class Upload {
   int reauthorised_ = 0;
   int smaller_steps_ = 0;
   bool mode_switched_ = false;
+  bool has_broken_ = false;
   bool resumed_ = false;  // mode chunks only because a whole body broke off
   std::unique_ptr<ResumeState::Claim> claim_;
   bool is_earlier_ = false;  // the session is another process's

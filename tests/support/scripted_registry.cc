@@ -142,7 +142,9 @@ struct ScriptedRegistry::Impl {
     if (!options.keep_alive && options.says_close)
       response.headers.emplace_back("Connection", "close");
     connection.send(response);
-    if (!options.keep_alive && !options.says_close) connection.close();
+    if (options.keep_alive || options.says_close) return;
+    if (options.closes_after.count() > 0) connection.stall(options.closes_after);
+    connection.close();
   }
 
   // Faults in which the registry does no work; true: that was all.

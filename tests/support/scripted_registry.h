@@ -77,6 +77,7 @@ class ScriptedRegistry {
     // dies; tests that count requests after a lost answer want none.)
     bool keep_alive = true;
     bool says_close = true;  // without keep_alive: "Connection: close" announces it
+    std::chrono::milliseconds closes_after{0};  // else: so long after its answer
 
     // What a product does differently from the good registry. Both are asked on the registry's own
     // origin alone, after the faults and, of the requests, with the heads only.

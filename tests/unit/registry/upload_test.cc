@@ -297,6 +297,18 @@ TEST_CASE("broken connections and lost answers") {
   for (const Case& c : cases) check_case(c);
 }
 
+TEST_CASE("a connection that ends a moment after its answer costs one try (F24)") {
+  LabOptions options = lab_options();
+  options.registry.says_close = false;
+  options.registry.closes_after = milliseconds(50);
+  RegistryLab lab(options);
+  const std::string large = some_bytes(8'000'000);  // more than the sockets take in that time
+  lab.put(large);
+  CHECK(lab.holds(large));
+  CHECK(lab.registry.count("POST") <= 2);
+  CHECK(lab.requests() < 15);
+}
+
 TEST_CASE("a server that stops reading is given up, and tried again (F08)") {
   Fault stalls = fault("PATCH", Act::stall);
   stalls.body_bytes = 1000;
