@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/copy_progress.h"
 #include "cli/output.h"
 #include "cli/report.h"
 
@@ -22,19 +23,6 @@ constexpr std::array kUnsupportedFlags{
     "sign-by",       "sign-by-sigstore",     "sign-by-sigstore-private-key",
     "sign-identity", "sign-passphrase-file", "encryption-key",
     "encrypt-layer", "decryption-key"};
-
-// The story on standard output, warnings on standard error.
-class TextProgress : public Progress {
- public:
-  explicit TextProgress(bool quiet) : quiet_(quiet) {}
-  void line(std::string_view text) override {
-    if (!quiet_) write_stdout_line(text);
-  }
-  void note(std::string_view text) override { log_line(Level::warning, text); }
-
- private:
-  const bool quiet_;
-};
 
 InstanceSelection instance_selection(const Arguments& arguments) {
   const auto multi_arch = arguments.value("multi-arch");
@@ -174,7 +162,9 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
   const auto destination = open_destination(to, transport_options(arguments, "dest-"),
                                             context.transports(), context.stop());
   add_tags(arguments, *destination, options);
-  TextProgress progress(arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
+  ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
+  CopyProgress progress(display, to.str(),
+                        arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
   CopyReport report =
       execute_copy(*source, *destination, options, context.copies(), progress, context.stop());
   if (const auto& resume = context.registries().resume; resume && !options.dry_run)
@@ -279,7 +269,10 @@ Verb copy_verb() {
           "Write the digest of the pushed manifest to FILE, without a newline"},
          {"json", '\0', Kind::flag, "",
           "Print one JSON object: what was sent, the digest, or the error"},
-         {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"}}},
+         {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"},
+         {"progress", '\0', Kind::value, "HOW",
+          "Progress on standard error: auto (bars on a terminal, else a line each 10 s), plain "
+          "(a line for each blob too), json, none; default auto, none with --quiet or --json"}}},
        {"Registry access", std::move(registries)}},
       2,
       run};

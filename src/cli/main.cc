@@ -117,7 +117,7 @@ int run_verb(const Program& program, const Verb& verb, const std::vector<std::st
   check_argument_count(program, verb, arguments);
   if (const auto limit = arguments.duration("command-timeout"); limit && limit->count() > 0)
     signals.set_time_limit(*limit);
-  Context context(arguments, signals.token());
+  Context context(program.name, arguments, signals.token());
   return verb.run(context, arguments);
 }
 
