@@ -69,7 +69,7 @@ const Verb& verb_named(const Program& program, const std::string& name) {
   std::vector<std::string> names;
   for (const Verb& verb : program.verbs) {
     if (name == verb.name) return verb;
-    names.emplace_back(verb.name);
+    if (!verb.hidden) names.emplace_back(verb.name);
   }
   Error error(ErrorKind::usage,
               fmt::format("unknown command \"{}\" for \"{}\"", printable(name, 60), program.name));
