@@ -67,8 +67,9 @@ ProgressDisplay::~ProgressDisplay() {
 // ---- what the copies say
 // -------------------------------------------------------------------------
 
-void ProgressDisplay::to_send(std::uint64_t bytes) {
+void ProgressDisplay::to_send(CopyProgress& copy, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
+  copy.announced_bytes_ += bytes;
   announced_bytes_ += bytes;
 }
 
@@ -111,8 +112,7 @@ std::optional<ProgressDisplay::Active> ProgressDisplay::take_if_sent_by(const Co
   return taken;
 }
 
-void ProgressDisplay::finished(const CopyProgress& copy, const Descriptor& stored,
-                               BlobOutcome outcome) {
+void ProgressDisplay::finished(CopyProgress& copy, const Descriptor& stored, BlobOutcome outcome) {
   if (mode_ == Mode::none) return;
   const bool is_sent = outcome == BlobOutcome::uploaded;
   const std::lock_guard lock(mutex_);
@@ -121,6 +121,7 @@ void ProgressDisplay::finished(const CopyProgress& copy, const Descriptor& store
   if (is_sent) {
     started_bytes_ += stored.size;
     sent_bytes_ += stored.size;
+    copy.sent_bytes_ += stored.size;
     ++sent_blobs_;
   }
   const std::string digest = stored.digest.str();
@@ -142,6 +143,7 @@ void ProgressDisplay::finished(const CopyProgress& copy, const Descriptor& store
 // What it did not finish, it will not.
 void ProgressDisplay::ended(const CopyProgress& copy) noexcept {
   const std::lock_guard lock(mutex_);
+  announced_bytes_ -= copy.announced_bytes_ - std::min(copy.announced_bytes_, copy.sent_bytes_);
   for (auto active = active_.begin(); active != active_.end();) {
     if (active->copy != &copy) {
       ++active;

@@ -54,10 +54,10 @@ class ProgressDisplay {
     std::uint64_t told;  // of `sent`, in the last event
   };
 
-  void to_send(std::uint64_t bytes);
+  void to_send(CopyProgress& copy, std::uint64_t bytes);
   void started(const CopyProgress& copy, const Descriptor& blob, std::uint64_t total);
   void sent(const CopyProgress& copy, const Descriptor& blob, std::uint64_t bytes) noexcept;
-  void finished(const CopyProgress& copy, const Descriptor& stored, BlobOutcome outcome);
+  void finished(CopyProgress& copy, const Descriptor& stored, BlobOutcome outcome);
   void ended(const CopyProgress& copy) noexcept;
 
   // These are called with the lock held.
@@ -79,9 +79,9 @@ class ProgressDisplay {
   std::list<Active> active_;
   std::vector<std::string> lines_;  // still to be written, in this order
   std::size_t sent_blobs_ = 0;
-  std::uint64_t sent_bytes_ = 0;     // of the blobs that are complete
-  std::uint64_t started_bytes_ = 0;  // of the blobs whose size is known
-  std::uint64_t announced_bytes_ = 0;
+  std::uint64_t sent_bytes_ = 0;       // of the blobs that are complete
+  std::uint64_t started_bytes_ = 0;    // of the blobs whose size is known
+  std::uint64_t announced_bytes_ = 0;  // of those that will be sent
   RateMeter rate_;
   std::jthread thread_;
 };
@@ -104,7 +104,7 @@ class CopyProgress : public Progress {
 
   void line(std::string_view text) override;
   void note(std::string_view text) override;
-  void to_send(std::uint64_t bytes) override { display_.to_send(bytes); }
+  void to_send(std::uint64_t bytes) override { display_.to_send(*this, bytes); }
   void blob_started(const Descriptor& blob, std::uint64_t total) override {
     display_.started(*this, blob, total);
   }
@@ -117,9 +117,13 @@ class CopyProgress : public Progress {
   [[nodiscard]] const std::string& destination() const noexcept { return destination_; }
 
  private:
+  friend class ProgressDisplay;
   ProgressDisplay& display_;
   const std::string destination_;
   const bool quiet_;
+  // With the display's lock:
+  std::uint64_t announced_bytes_ = 0;
+  std::uint64_t sent_bytes_ = 0;
 };
 
 }  // namespace tug::cli

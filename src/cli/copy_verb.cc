@@ -237,7 +237,9 @@ Verb copy_verb() {
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "When the destination has the image already, nothing is sent. The exit code is 0 for "
       "success, 2 when the\n"
-      "image was not found, 1 for any other failure, 130 or 143 when interrupted.",
+      "image was not found, 1 for any other failure, 130 or 143 when interrupted.\n"
+      "Progress is shown on standard error: with --progress plain a line for each blob too, with\n"
+      "json an object per line. --quiet and --json show none unless --progress is given.",
       {{"Which images",
         {{"all", 'a', Kind::flag, "",
           "Copy every image of an index, and the index; same as --multi-arch all"},
@@ -273,9 +275,8 @@ Verb copy_verb() {
           "Print one JSON object: what was sent, the digest, or the error"},
          {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"},
          {"progress", '\0', Kind::value, "HOW",
-          "Progress on standard error: auto (bars on a terminal, else a line each 10 s), plain "
-          "(a line for each blob too), json, none; default auto, none with --quiet or --json",
-          false, "auto plain json none"}}},
+          "auto (bars on a terminal, else a line each 10 s; default), plain, json, none", false,
+          "auto plain json none"}}},
        {"Registry access", std::move(registries)}},
       2,
       run};
