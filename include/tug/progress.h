@@ -29,9 +29,14 @@ class Progress {
   // Something the user should know though nothing failed: a warning of the registry, a changed
   // digest.
   virtual void note(std::string_view) {}
+  // Blobs of so many bytes together are missing at the destination and will be sent, beside those
+  // that were told of before. Not told when some are only compressed while they are sent.
+  virtual void to_send(std::uint64_t /*bytes*/) {}
   // A blob of `total` bytes (0: not known yet) begins to be sent; bytes() counts those sent since.
   virtual void blob_started(const Descriptor&, std::uint64_t /*total*/) {}
   virtual void blob_bytes(const Descriptor&, std::uint64_t /*sent_so_far*/) {}
+  // By the thread that said blob_started(), if somebody did. A blob that was compressed on its way
+  // has another descriptor now.
   virtual void blob_finished(const Descriptor&, BlobOutcome) {}
 };
 

@@ -118,7 +118,7 @@ Verb buildah_inspect_verb() {
       "IMAGE is [docker://]HOST[:PORT]/NAME[:TAG|@DIGEST]. Prints JSON: what pull has seen, else "
       "what the registry says.",
       {{"What to show",
-        {{"type", 't', Kind::value, "TYPE", "image"},
+        {{"type", 't', Kind::value, "TYPE", "image", false, "image"},
          {"format", 'f', Kind::value, "TEMPLATE", "", true}}},
        {"Registry access", registry_options("")}},
       1,

@@ -128,8 +128,8 @@ struct Context::Network {
   TransportEnvironment transports;
 };
 
-Context::Context(const Arguments& arguments, std::stop_token stop)
-    : arguments_(arguments), stop_(std::move(stop)) {
+Context::Context(std::string_view program, const Arguments& arguments, std::stop_token stop)
+    : program_(program), arguments_(arguments), stop_(std::move(stop)) {
   if (arguments.flag("debug"))
     log_ = Log([](std::string_view line) { log_line(Level::debug, line); });
   if (arguments.flag("require-signed"))

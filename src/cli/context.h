@@ -23,6 +23,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace tug::cli {
 
@@ -30,11 +31,13 @@ namespace tug::cli {
 // themselves.
 class Context {
  public:
-  Context(const Arguments& arguments, std::stop_token stop);
+  // `program` is the name that the program goes by (program.h).
+  Context(std::string_view program, const Arguments& arguments, std::stop_token stop);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   ~Context();
 
+  [[nodiscard]] std::string_view program() const noexcept { return program_; }
   [[nodiscard]] const std::stop_token& stop() const noexcept { return stop_; }
   [[nodiscard]] const Log& log() const noexcept { return log_; }
   // --override-os, --override-arch, --override-variant over this machine's.
@@ -48,6 +51,7 @@ class Context {
   struct Network;
   Network& network();
 
+  const std::string_view program_;
   const Arguments& arguments_;
   std::stop_token stop_;
   Log log_;

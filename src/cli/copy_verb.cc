@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/copy_progress.h"
 #include "cli/output.h"
 #include "cli/report.h"
 
@@ -22,19 +23,6 @@ constexpr std::array kUnsupportedFlags{
     "sign-by",       "sign-by-sigstore",     "sign-by-sigstore-private-key",
     "sign-identity", "sign-passphrase-file", "encryption-key",
     "encrypt-layer", "decryption-key"};
-
-// The story on standard output, warnings on standard error.
-class TextProgress : public Progress {
- public:
-  explicit TextProgress(bool quiet) : quiet_(quiet) {}
-  void line(std::string_view text) override {
-    if (!quiet_) write_stdout_line(text);
-  }
-  void note(std::string_view text) override { log_line(Level::warning, text); }
-
- private:
-  const bool quiet_;
-};
 
 InstanceSelection instance_selection(const Arguments& arguments) {
   const auto multi_arch = arguments.value("multi-arch");
@@ -174,7 +162,9 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
   const auto destination = open_destination(to, transport_options(arguments, "dest-"),
                                             context.transports(), context.stop());
   add_tags(arguments, *destination, options);
-  TextProgress progress(arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
+  ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
+  CopyProgress progress(display, to.str(),
+                        arguments.flag("quiet") || arguments.flag("json") || options.dry_run);
   CopyReport report =
       execute_copy(*source, *destination, options, context.copies(), progress, context.stop());
   if (const auto& resume = context.registries().resume; resume && !options.dry_run)
@@ -247,12 +237,15 @@ Verb copy_verb() {
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "When the destination has the image already, nothing is sent. The exit code is 0 for "
       "success, 2 when the\n"
-      "image was not found, 1 for any other failure, 130 or 143 when interrupted.",
+      "image was not found, 1 for any other failure, 130 or 143 when interrupted.\n"
+      "Progress is shown on standard error: with --progress plain a line for each blob too, with\n"
+      "json an object per line. --quiet and --json show none unless --progress is given.",
       {{"Which images",
         {{"all", 'a', Kind::flag, "",
           "Copy every image of an index, and the index; same as --multi-arch all"},
          {"multi-arch", '\0', Kind::value, "WHICH",
-          "system (default), all, index-only, or platforms: linux/amd64,linux/arm64"},
+          "system (default), all, index-only, or platforms: linux/amd64,linux/arm64", false,
+          "system all index-only"},
          {"strip-removed-platforms", '\0', Kind::flag, "",
           "With a list of platforms: drop the others from the index"},
          {"additional-tag", '\0', Kind::list, "TAG",
@@ -264,13 +257,14 @@ Verb copy_verb() {
           "Check every blob even when the destination's tag has our digest"},
          {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
          {"format", 'f', Kind::value, "TYPE",
-          "oci or v2s2: fail when the image's manifest is of another type"},
+          "oci or v2s2: fail when the image's manifest is of another type", false, "oci v2s2"},
          {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
        {"Retrying", std::move(retrying)},
        {"Layers that have to be compressed",
-        {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd"},
+        {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd", false,
+          "gzip zstd"},
          {"dest-compress-level", '\0', Kind::value, "N", "gzip 1-9, zstd 1-22"},
          {"dest-force-compress-format", '\0', Kind::flag, "",
           "Never re-use blobs of another format"}}},
@@ -279,7 +273,10 @@ Verb copy_verb() {
           "Write the digest of the pushed manifest to FILE, without a newline"},
          {"json", '\0', Kind::flag, "",
           "Print one JSON object: what was sent, the digest, or the error"},
-         {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"}}},
+         {"quiet", 'q', Kind::flag, "", "Print nothing on standard output"},
+         {"progress", '\0', Kind::value, "HOW",
+          "auto (bars on a terminal, else a line each 10 s; default), plain, json, none", false,
+          "auto plain json none"}}},
        {"Registry access", std::move(registries)}},
       2,
       run};

@@ -69,7 +69,7 @@ const Verb& verb_named(const Program& program, const std::string& name) {
   std::vector<std::string> names;
   for (const Verb& verb : program.verbs) {
     if (name == verb.name) return verb;
-    names.emplace_back(verb.name);
+    if (!verb.hidden) names.emplace_back(verb.name);
   }
   Error error(ErrorKind::usage,
               fmt::format("unknown command \"{}\" for \"{}\"", printable(name, 60), program.name));
@@ -117,7 +117,7 @@ int run_verb(const Program& program, const Verb& verb, const std::vector<std::st
   check_argument_count(program, verb, arguments);
   if (const auto limit = arguments.duration("command-timeout"); limit && limit->count() > 0)
     signals.set_time_limit(*limit);
-  Context context(arguments, signals.token());
+  Context context(program.name, arguments, signals.token());
   return verb.run(context, arguments);
 }
 

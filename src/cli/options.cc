@@ -116,10 +116,9 @@ std::string option_line(const Option& option) {
   std::string left =
       option.short_name == '\0' ? "      " : fmt::format("  -{}, ", option.short_name);
   left += "--" + option.name;
-  if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-    left += std::string(" ") + option.value_name;
-  if (option.kind == Option::Kind::words) left += fmt::format(" {0} [{0}...]", option.value_name);
-  if (option.kind == Option::Kind::optional_bool) left += "[=false]";
+  const std::string value = value_text(option);
+  if (!value.empty() && value.front() != '[') left += " ";
+  left += value;
   if (left.size() + 2 > kHelpColumn) {
     left += "\n" + std::string(kHelpColumn, ' ');
   } else {
@@ -130,12 +129,9 @@ std::string option_line(const Option& option) {
 
 std::string options_text(const std::vector<OptionGroup>& groups) {
   std::string text;
-  for (const OptionGroup& group : groups) {
-    std::string lines;
-    for (const Option& option : group.options) {
-      if (!option.hidden) lines += option_line(option);
-    }
-    if (!lines.empty()) text += fmt::format("\n{}:\n{}", group.title, lines);
+  for (const OptionGroup& group : shown_options(groups)) {
+    text += fmt::format("\n{}:\n", group.title);
+    for (const Option& option : group.options) text += option_line(option);
   }
   return text;
 }
@@ -302,6 +298,43 @@ std::vector<OptionGroup> all_options(const Verb& verb) {
   return groups;
 }
 
+std::vector<OptionGroup> shown_options(const std::vector<OptionGroup>& groups) {
+  std::set<std::string> seen;
+  std::vector<OptionGroup> shown;
+  for (const OptionGroup& group : groups) {
+    OptionGroup rest{group.title, {}};
+    for (const Option& option : group.options) {
+      if (seen.insert(option.name).second && !option.hidden) rest.options.push_back(option);
+    }
+    if (!rest.options.empty()) shown.push_back(std::move(rest));
+  }
+  return shown;
+}
+
+std::vector<OptionGroup> shown_options(const Verb& verb) {
+  return shown_options(all_options(verb));
+}
+
+std::vector<Verb> shown_verbs(const std::vector<Verb>& verbs) {
+  std::vector<Verb> shown;
+  std::copy_if(verbs.begin(), verbs.end(), std::back_inserter(shown),
+               [](const Verb& verb) { return !verb.hidden; });
+  return shown;
+}
+
+std::string value_text(const Option& option) {
+  switch (option.kind) {
+    case Option::Kind::flag:
+      return {};
+    case Option::Kind::optional_bool:
+      return "[=false]";
+    case Option::Kind::words:
+      return fmt::format("{0} [{0}...]", option.value_name);
+    default:
+      return option.value_name;
+  }
+}
+
 std::string help_text(const Verb& verb, std::string_view program) {
   return fmt::format("{}\n\nUsage:\n  {} {} [flags] {}\n\n{}\n{}", verb.summary, program, verb.name,
                      verb.arguments, verb.description, options_text(all_options(verb)));
@@ -312,7 +345,8 @@ std::string help_text(const std::vector<Verb>& verbs, std::string_view program) 
       "tug pushes and copies container images to registries, with nothing else "
       "installed.\n\nUsage:\n  {} [flags] VERB [flags] ARGUMENTS\n\nVerbs:\n",
       program);
-  for (const Verb& verb : verbs) text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
+  for (const Verb& verb : shown_verbs(verbs))
+    text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
   text += options_text(global_options());
   return text + fmt::format("\n\"{} VERB --help\" tells more about a verb.\n", program);
 }

@@ -28,6 +28,9 @@ struct Option {
   const char* value_name;
   const char* help;
   bool hidden = false;  // accepted, not shown
+  // The words that are values, separated by spaces, where they can be listed. A value_name of FILE,
+  // DIR or PATH says what else a shell can offer.
+  const char* choices = "";
 };
 
 // A heading and its flags.
@@ -78,13 +81,14 @@ constexpr std::size_t kJudgedByVerb = std::numeric_limits<std::size_t>::max();
 
 struct Verb {
   const char* name;
-  const char* arguments;  // "SOURCE DESTINATION"
+  const char* arguments;  // "SOURCE DESTINATION"; words in lower case stand for themselves: "a|b"
   const char* summary;    // one line
   const char* description;
   std::vector<OptionGroup> groups;
   std::size_t argument_count;  // or kJudgedByVerb
   int (*run)(Context& context, const Arguments& arguments);
   int usage_status = 0;  // the exit code for a wrong command line, when not the program's
+  bool hidden = false;   // works, not shown
 };
 
 // Flags of every verb, before or after it.
@@ -93,6 +97,12 @@ const std::vector<Verb>& verbs();
 // The verb's flags, then the global ones; those leave a letter to the verb that it uses itself
 // (login's -v is --verbose).
 std::vector<OptionGroup> all_options(const Verb& verb);
+// Those that are shown, one of each name: a verb's own flag hides the global one.
+std::vector<OptionGroup> shown_options(const std::vector<OptionGroup>& groups);
+std::vector<OptionGroup> shown_options(const Verb& verb);
+std::vector<Verb> shown_verbs(const std::vector<Verb>& verbs);
+// "FILE", "[=false]", "PATH [PATH...]": what stands behind the flag's name; "" for a flag.
+std::string value_text(const Option& option);
 
 // Groups that several verbs share; `prefix` is "", "src-" or "dest-".
 std::vector<Option> registry_options(const std::string& prefix);

@@ -5,12 +5,15 @@
 #include <tug/error.h>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <mutex>
+#include <numeric>
 
 namespace tug::cli {
 namespace {
@@ -55,15 +58,89 @@ LevelName name_of(Level level) noexcept {
   return {"fatal", "FATA"};
 }
 
+TerminalSize terminal_size() noexcept {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+    return {};
+  return {size.ws_col, size.ws_row};
+}
+
+// Standard output and standard error, of which one thread at a time writes, and what is drawn at
+// the end of the latter.
+class Screen {
+ public:
+  // Nothing is drawn while this lives.
+  class Lock {
+   public:
+    explicit Lock(Screen& screen) noexcept : lock_(screen.mutex_) { screen.erase(); }
+
+   private:
+    const std::lock_guard<std::mutex> lock_;
+  };
+
+  void draw(const std::function<std::vector<std::string>(TerminalSize)>& lines) {
+    const std::lock_guard lock(mutex_);
+    const TerminalSize size = terminal_size();
+    // In the background: the terminal shows something else now.
+    if (tcgetpgrp(STDERR_FILENO) != getpgrp()) {
+      drawn_.clear();
+      return;
+    }
+    std::vector<std::string> now = lines(size);
+    if (now.empty()) return erase();
+    const std::string text = redraw(now, drawn_rows(size));
+    drawn_ = std::move(now);
+    write_all(STDERR_FILENO, text);
+  }
+
+ private:
+  // Lines that were drawn on a wider terminal have been wrapped since.
+  [[nodiscard]] std::size_t drawn_rows(TerminalSize size) const noexcept {
+    return std::accumulate(drawn_.begin(), drawn_.end(), std::size_t{0},
+                           [&](std::size_t rows, const std::string& line) {
+                             return rows + rows_of(line, size.columns);
+                           });
+  }
+
+  void erase() noexcept {
+    if (drawn_.empty()) return;
+    try {
+      write_all(STDERR_FILENO, redraw({}, drawn_rows(terminal_size())));
+    } catch (...) {  // out of memory: it stays
+    }
+    drawn_.clear();
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> drawn_;
+};
+
+// Never destroyed: whoever still runs at exit may write.
+Screen& screen() noexcept {
+  static Screen& the_screen = *new Screen;
+  return the_screen;
+}
+
 }  // namespace
 
+void draw_status(const std::function<std::vector<std::string>(TerminalSize)>& lines) noexcept {
+  try {
+    screen().draw(lines);
+  } catch (...) {  // out of memory: it is only to look at
+  }
+}
+
+void erase_status() noexcept { const Screen::Lock lock(screen()); }
+
 void write_stdout(std::string_view bytes) {
+  const Screen::Lock lock(screen());
   if (!write_all(STDOUT_FILENO, bytes))
     throw Error(ErrorKind::local, "writing to standard output: " + errno_text(errno));
 }
 
 void write_stdout_line(std::string_view line) noexcept {
   try {
+    const Screen::Lock lock(screen());
     write_all(STDOUT_FILENO, std::string(line) + "\n");
   } catch (...) {  // out of memory for a line of story: the copy goes on
   }
@@ -91,6 +168,7 @@ std::string go_quoted(std::string_view text) {
 
 void write_stderr_line(std::string_view line) noexcept {
   try {
+    const Screen::Lock lock(screen());
     write_all(STDERR_FILENO, std::string(line) + "\n");
   } catch (...) {  // nowhere left to say it
   }
@@ -110,6 +188,7 @@ void log_line(Level level, std::string_view message) noexcept {
       line = fmt::format("time={} level={} msg={}\n", go_quoted(local_time_rfc3339()), word,
                          go_quoted(message));
     }
+    const Screen::Lock lock(screen());
     write_all(STDERR_FILENO, line);
   } catch (...) {  // nowhere left to say it
   }

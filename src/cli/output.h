@@ -3,8 +3,12 @@
 #ifndef TUG_CLI_OUTPUT_H_
 #define TUG_CLI_OUTPUT_H_
 
+#include "cli/progress_text.h"
+
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tug::cli {
 
@@ -21,6 +25,13 @@ void write_stderr_line(std::string_view line) noexcept;
 // thread; never throws.
 enum class Level { debug, info, warning, fatal };
 void log_line(Level level, std::string_view message) noexcept;
+
+// Draws `lines` below everything else on the terminal that standard error is, in place of those
+// that were drawn before, and with none takes them away. Every other function here erases them
+// first, so that they stay the last. Nothing is drawn while another program has the terminal. Any
+// thread.
+void draw_status(const std::function<std::vector<std::string>(TerminalSize)>& lines) noexcept;
+void erase_status() noexcept;
 
 // The text as a Go string literal ("%q"), which is how a log line quotes its message.
 std::string go_quoted(std::string_view text);

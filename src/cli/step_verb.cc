@@ -97,7 +97,7 @@ Verb step_verb() {
       "when the step failed, 44 when it could not be run, 101 and 102 for missing and invalid\n"
       "configuration, 2 for a wrong command line.",
       {{"The step",
-        {{"step", 's', Kind::value, "STEP", "push-container-image"},
+        {{"step", 's', Kind::value, "STEP", "push-container-image", false, "push-container-image"},
          {"environment", 'e', Kind::value, "ENV", "Environment whose settings are used"},
          {"config", 'c', Kind::words, "PATH", "Files and directories; default psr.yaml"},
          {"step-config", '\0', Kind::words, "KEY=VALUE", "Settings that win over all files"},

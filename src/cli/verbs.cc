@@ -1,5 +1,6 @@
 // The tables: every verb, and the flags that verbs share.
 #include "cli/copy_verb.h"
+#include "cli/help_verbs.h"
 #include "cli/inspect_verb.h"
 #include "cli/login_verb.h"
 #include "cli/options.h"
@@ -65,8 +66,9 @@ std::vector<Option> retry_options() {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table{copy_verb(), inspect_verb(), login_verb(), logout_verb(),
-                                       step_verb()};
+  static const std::vector<Verb> table{copy_verb(),         inspect_verb(), login_verb(),
+                                       logout_verb(),       step_verb(),    completion_verb(),
+                                       generate_docs_verb()};
   return table;
 }
 

@@ -274,10 +274,20 @@ class Copy {
                  [this](std::size_t blob) { return !states_[blob].made; });
     refuse_layers_with_other_digests();
     if (options_.dry_run) return;
+    announce_bytes(missing);
     const auto bodies = static_cast<std::size_t>(std::max(1, options_.parallel_blobs));
     parallel_for_each(
         missing, bodies, stop_,
         [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
+  }
+
+  void announce_bytes(const std::vector<std::size_t>& blobs) {
+    std::uint64_t bytes = 0;
+    for (const std::size_t blob : blobs) {
+      if (plan_.blobs[blob].blob.form != Blob::Form::exact) return;  // nobody knows
+      bytes += plan_.blobs[blob].blob.open_size;
+    }
+    progress_.to_send(bytes);
   }
 
   [[nodiscard]] std::vector<std::size_t> all_blobs() const {

@@ -520,10 +520,25 @@ void Repository::cancel_sessions(const std::stop_token& stop) noexcept {
 
 // --- tags ----------------------------------------------------------------------------------------
 
-std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
-  TagList tags;
+Call Repository::tags_call() const {
   Call call = read_call("tags/list?n=1000");
   call.max_response_bytes = kMaxTagPage;
+  return call;
+}
+
+std::vector<std::string> Repository::first_tags(const std::stop_token& stop) {
+  Call call = tags_call();
+  call.retry = false;
+  const Answer answer = host_.call(call, stop);
+  if (answer.response.status != 200) throw host_.failure(answer, scopes_);
+  TagList tags;
+  tags.add_page(answer);
+  return tags.take();
+}
+
+std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
+  TagList tags;
+  Call call = tags_call();
   return with_context("listing the tags of " + name_.name(), [&] {
     for (;;) {
       const Answer answer = read_all(call, stop);

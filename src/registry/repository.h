@@ -73,11 +73,14 @@ class Repository {
 
   // All tags, in the server's order, pages followed.
   std::vector<std::string> list_tags(const std::stop_token& stop);
+  // Those of the first page, by one request that is not tried again: for a hint.
+  std::vector<std::string> first_tags(const std::stop_token& stop);
 
  private:
   struct Uploads;
   [[nodiscard]] std::string path(std::string_view rest) const;
   [[nodiscard]] Call read_call(std::string_view rest) const;
+  [[nodiscard]] Call tags_call() const;
   [[nodiscard]] UploadTarget upload_target() const;
   Answer read_all(const Call& call, const std::stop_token& stop);
   Answer fetch_manifest(const std::string& identifier, const std::stop_token& stop);

@@ -7,6 +7,7 @@
 #include <tug/error.h>
 #include <tug/manifest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -60,7 +61,13 @@ class RegistrySource final : public ImageSource {
   }
 
   [[nodiscard]] RawManifest manifest(std::stop_token stop) override {
-    return repository_.get_manifest(reference_.identifier(), stop);
+    try {
+      return repository_.get_manifest(reference_.identifier(), stop);
+    } catch (Error& error) {
+      if (error.kind() == ErrorKind::not_found && error.hint().empty() && !reference_.digest())
+        hint_at_tag(error, stop);
+      throw;
+    }
   }
 
   [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token stop) override {
@@ -94,6 +101,19 @@ class RegistrySource final : public ImageSource {
   }
 
  private:
+  // The tag that is there and was probably meant. Whatever is wrong with the list of tags, the
+  // error is what it was.
+  void hint_at_tag(Error& error, const std::stop_token& stop) {
+    const std::vector<std::string>& codes = error.registry_codes();
+    if (std::count(codes.begin(), codes.end(), "NAME_UNKNOWN") > 0) return;
+    try {
+      const std::string likely = nearest(reference_.identifier(), repository_.first_tags(stop));
+      if (!likely.empty() && likely != reference_.identifier())
+        error.set_hint("did you mean " + reference_.name() + ":" + likely + "?");
+    } catch (const Error&) {  // no list, no hint
+    }
+  }
+
   static Blob exact_blob(const Descriptor& descriptor,
                          std::function<std::unique_ptr<ByteSource>(std::uint64_t)> open) {
     return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};

@@ -14,6 +14,10 @@ A TCP proxy that resets its connections:
 
     with FlakyProxy(registry.address, limits=itertools.repeat((100_000, True))) as proxy: ...
 
+A TCP proxy for what is to be seen while an upload lasts:
+
+    with SlowProxy(registry.address, hold_at=300_000) as proxy: ... proxy.release() or proxy.stop()
+
 An HTTP proxy whose answers say something else than the registry's:
 
     with AlteringProxy(registry.address, alter=lambda method, path, headers: {**headers, "Docker-Content-Digest": other}) as proxy: ...
@@ -23,6 +27,7 @@ import http.client
 import socket
 import struct
 import threading
+import time
 
 from .loopback_server import Handler, LoopbackServer
 
@@ -194,6 +199,42 @@ class FlakyProxy(_TcpProxy):
                 self.resets += 1
             connection.reset()
             raise ConnectionResetError
+
+
+class SlowProxy(_TcpProxy):
+    """What a client sends passes at `rate` bytes per second on each connection, and each is held once `hold_at` bytes have passed, until
+    release() or stop()."""
+
+    def __init__(self, target, *, rate=None, hold_at=None):
+        super().__init__(target)
+        self._rate, self._hold_at = rate, hold_at
+        self._released = threading.Event()
+
+    def __exit__(self, *details):
+        self.stop()
+        super().__exit__(*details)
+
+    def release(self):
+        self._released.set()
+
+    def stop(self):
+        """Breaks all connections, and takes no more."""
+        _close(self._listener)
+        self.cut()
+        self.release()
+
+    def opened(self, connection):
+        connection.passed = 0
+
+    def pass_on(self, connection, data, from_client):
+        super().pass_on(connection, data, from_client)
+        if not from_client:
+            return
+        connection.passed += len(data)
+        if self._rate:
+            time.sleep(len(data) / self._rate)
+        if self._hold_at and connection.passed >= self._hold_at:
+            self._released.wait()
 
 
 def _close(each):

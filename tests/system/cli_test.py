@@ -273,6 +273,19 @@ class Inspect(SystemTest):
         self.assert_failure(self.tug("inspect", f"oci:{FIXTURES}/hello:none"), code=2, text="none")
 
     @tug_only
+    def test_a_tag_that_is_nearly_there(self):
+        """A typing error gets the tag that was meant, from a registry by one question and from a layout; also when it is copied."""
+        self.skopeo("copy", "--dest-tls-verify=false", HELLO, self.pushed + "-typed:release-1.0")
+        meant = rf"did you mean {re.escape(self.pushed.partition('//')[2])}-typed:release-1\.0\?"
+        destination = "docker://127.0.0.1:1/x"
+        for arguments in (["inspect", "--no-tags", "--tls-verify=false"], ["copy", "--src-tls-verify=false"]):
+            before = len(self.registry.requests())
+            rest = [destination] if arguments[0] == "copy" else []
+            self.assert_failure(self.tug(*arguments, self.pushed + "-typed:relaese-1.0", *rest), code=2, text=meant)
+            self.assertEqual(sum("/tags/list" in request.path for request in self.registry.requests()[before:]), 1)
+        self.assert_failure(self.tug("inspect", f"oci:{FIXTURES}/hello:1.00"), code=2, text='did you mean "1.0"')
+
+    @tug_only
     def test_damaged_layout(self):
         """inspect checks digests too: of the manifest and of the config."""
         layout = Layout(shutil.copytree(FIXTURES / "hello", self.temp / "hello"))

@@ -89,6 +89,49 @@ TEST_CASE("a manifest of another size than its descriptor says is refused") {
         }) == ErrorKind::integrity);
 }
 
+TEST_CASE("a tag that is not there has the one that was meant as a hint, if there is a list") {
+  Published registry;
+  ClientFixture client;
+  const auto hint = [&](const std::string& rest) {
+    const auto source =
+        open_registry_source(client.hosts, registry.reference(rest), client.access, kNoStop);
+    try {
+      (void)source->manifest(kNoStop);
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::not_found);
+      CHECK(error.http_status() == 404);
+      return error.hint();
+    }
+    return std::string("no error");
+  };
+  const std::string name = registry.server().authority() + "/team/app";
+  struct Case {
+    const char* list;
+    const char* rest;
+    std::string hint;
+  };
+  const std::string none;
+  const Case cases[] = {
+      {R"({"name":"team/app","tags":["1.0","v1.10","latest"]})", "team/app:v1.1O",
+       "did you mean " + name + ":v1.10?"},
+      {R"({"tags":["1.0","latest2"]})", "team/app", "did you mean " + name + ":latest2?"},
+      {R"({"tags":["1.0","v1.10"]})", "team/app:something", none},
+      {R"({"tags":["v1.1O"]})", "team/app:v1.1O", none},
+      {R"({"tags":null})", "team/app:v1.1O", none},
+      {R"({"tags":["not a tag"]})", "team/app:v1.1O", none},
+      {R"(<html>)", "team/app:v1.1O", none},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.list);
+    registry.content["/v2/team/app/tags/list"] = {"application/json", c.list};
+    CHECK(hint(c.rest) == c.hint);
+  }
+  registry.content.erase("/v2/team/app/tags/list");
+  CHECK(hint("team/app:v1.1O").empty());
+  registry.content["/v2/team/app/tags/list"] = {"application/json", R"({"tags":["1.0"]})"};
+  CHECK(hint("team/app@" + Digest::of("").str()).empty());
+}
+
 TEST_CASE("what is not there as a source is not found, and layers are not streamed yet") {
   Published registry;
   ClientFixture client;
