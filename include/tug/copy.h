@@ -33,8 +33,10 @@ struct CopyOptions {
   InstanceSelection instances;
   Platform platform = Platform::host();  // for Kind::system, after --override-os/-arch/-variant
   std::vector<std::string>
-      additional_tags;        // names only: pushed to the destination's repository as well
-  int parallel_blobs = 6;     // bodies in flight
+      additional_tags;  // names only: pushed to the destination's repository as well
+  // Bodies in flight at most; unset: 6, and beside them small ones, which cost round trips and no
+  // bandwidth.
+  std::optional<int> parallel_blobs = {};
   bool skip_existing = true;  // the tag has our digest already: send nothing
   bool preserve_digests = false;
   // --format: manifests of another kind are refused, since none is converted (Error(usage)).

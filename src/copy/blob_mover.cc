@@ -10,9 +10,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace tug {
 
@@ -27,31 +29,54 @@ BlobMover::BlobMover(const CopyPlan& plan, const CopyOptions& options,
       progress_(progress),
       stop_(std::move(stop)),
       repository_(destination.repository()),
-      states_(plan.blobs.size()) {}
+      slots_(environment.bodies ? environment.bodies
+                                : std::make_shared<BodySlots>(options.parallel_blobs)),
+      states_(plan.blobs.size()),
+      shared_(plan.blobs.size()) {}
 
-// Two rounds, so that the number of round trips in a row does not depend on the number of blobs:
-// ask for all, then send what is missing, the largest first.
+// Rounds, so that the number of round trips in a row does not depend on the number of blobs: ask
+// for all, then send what is missing, then take over what other copies have sent meanwhile. Before
+// that last one, nothing of this copy is left that others may wait for.
 void BlobMover::move_all() {
   std::vector<std::size_t> all = all_blobs();
-  parallel_for_each(
-      all, kParallelRequests, stop_,
-      [this](std::size_t blob, const std::stop_token& stop) { find_at_destination(blob, stop); });
-  std::vector<std::size_t> missing;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(missing),
-               [this](std::size_t blob) { return !states_[blob].made; });
+  parallel_for_each(all, kParallelRequests, stop_,
+                    [this](std::size_t blob, const std::stop_token& stop) { find(blob, stop); });
   refuse_layers_with_other_digests();
-  if (options_.dry_run) return;
+  std::vector<std::size_t> missing;
+  std::vector<std::size_t> awaited;
+  for (const std::size_t blob : all) {
+    if (shared_[blob].awaited) {
+      awaited.push_back(blob);
+    } else if (!states_[blob].made) {
+      missing.push_back(blob);
+    }
+  }
+  if (!options_.dry_run) send(missing);
+  parallel_for_each(awaited, kParallelRequests, stop_,
+                    [this](std::size_t blob, const std::stop_token& stop) { await(blob, stop); });
+}
+
+// The largest first, but for the small ones, which go beside them.
+void BlobMover::send(const std::vector<std::size_t>& missing) {
   announce_bytes(missing);
-  parallel_for_each(missing, parallel_bodies(), stop_,
+  std::vector<std::size_t> order = missing;
+  const auto small = std::stable_partition(order.begin(), order.end(),
+                                           [this](std::size_t blob) { return needs_slot(blob); });
+  const auto large = static_cast<std::size_t>(small - order.begin());
+  if (large > slots_->count())
+    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(slots_->count()), small, order.end());
+  const bool has_small = large < order.size();
+  parallel_for_each(order, slots_->count() + (has_small ? BodySlots::kSmallBeside : 0), stop_,
                     [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
 }
 
-std::size_t BlobMover::parallel_bodies() const noexcept {
-  return static_cast<std::size_t>(std::max(1, options_.parallel_blobs));
+bool BlobMover::needs_slot(std::size_t blob) const {
+  const Blob& planned = plan_.blobs[blob].blob;
+  return planned.form != Blob::Form::exact || !slots_->is_free(planned.open_size);
 }
 
 void BlobMover::supply(std::vector<std::size_t> blobs) {
-  parallel_for_each(blobs, parallel_bodies(), stop_,
+  parallel_for_each(blobs, kParallelRequests, stop_,
                     [this](std::size_t blob, const std::stop_token& stop) {
                       if (!appears_after_all(states_[blob], stop)) upload(blob, stop);
                     });
@@ -80,19 +105,67 @@ std::vector<std::size_t> BlobMover::all_blobs() const {
 
 // Before they are sent: where the manifest may not change, its layers may not either.
 void BlobMover::refuse_layers_with_other_digests() const {
-  const bool to_a_digest = repository_ && repository_->digest();
-  if (!options_.preserve_digests && !to_a_digest) return;
+  if (may_change_digest()) return;
   for (std::size_t blob = 0; blob < states_.size(); ++blob) {
     const Blob& planned = plan_.blobs[blob].blob;
     const auto& made = states_[blob].made;
     if (planned.form == Blob::Form::exact || (made && made->digest == planned.descriptor.digest))
       continue;
-    throw Error(ErrorKind::usage,
-                fmt::format("the layer {} would have to be compressed anew, which changes the "
-                            "image's digest, and {} forbids it",
-                            planned.descriptor.digest.str(),
-                            to_a_digest ? "a destination by digest" : "--preserve-digests"));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("the layer {} would have to be compressed anew, which changes the "
+                    "image's digest, and {} forbids it",
+                    planned.descriptor.digest.str(),
+                    options_.preserve_digests ? "--preserve-digests" : "a destination by digest"));
   }
+}
+
+bool BlobMover::may_change_digest() const noexcept {
+  return !options_.preserve_digests && !(repository_ && repository_->digest());
+}
+
+// What the blob is called among the copies of this process; "": it is of no use to the others.
+std::string BlobMover::shared_key(const Blob& planned) const {
+  if (planned.form == Blob::Form::exact) return planned.descriptor.digest.str();
+  if (!may_change_digest()) return {};
+  const std::string key = compressed_key(planned, layer_compression(options_));
+  return key.empty() ? key : key + " " + planned.descriptor.media_type;
+}
+
+// `there` is what another copy planned, perhaps with other annotations.
+Descriptor BlobMover::as_planned(std::size_t blob, const Descriptor& there) const {
+  const Blob& planned = plan_.blobs[blob].blob;
+  return planned.form == Blob::Form::exact ? planned.descriptor : there;
+}
+
+void BlobMover::find(std::size_t blob, const std::stop_token& stop) {
+  const bool shares = environment_.blobs && repository_;
+  const std::string key = shares ? shared_key(plan_.blobs[blob].blob) : std::string();
+  if (key.empty()) return find_at_destination(blob, stop);
+  find(blob, environment_.blobs->ask(key, *repository_), stop);
+}
+
+void BlobMover::await(std::size_t blob, const std::stop_token& stop) {
+  const std::string key = shared_key(plan_.blobs[blob].blob);
+  find(blob, environment_.blobs->wait(key, *repository_, stop), stop);
+  if (!states_[blob].made && !options_.dry_run) upload(blob, stop);
+}
+
+void BlobMover::find(std::size_t blob, SharedBlobs::Answer answer, const std::stop_token& stop) {
+  shared_[blob].awaited = std::holds_alternative<SharedBlobs::Busy>(answer);
+  if (shared_[blob].awaited) return;
+  if (const auto* there = std::get_if<Descriptor>(&answer))
+    return settle(blob, as_planned(blob, *there), BlobOutcome::existed);
+  SharedBlobs::Claim& claim =
+      shared_[blob].claim.emplace(std::move(std::get<SharedBlobs::Claim>(answer)));
+  if (const auto& elsewhere = claim.elsewhere()) {
+    const auto mounted = mount(as_planned(blob, elsewhere->blob), elsewhere->repository, stop);
+    claim.mounted(mounted.has_value());
+    if (mounted) return settle(blob, *mounted, BlobOutcome::mounted);
+  }
+  find_at_destination(blob, stop);
+  // For the copies that come after it, as if it had been sent.
+  if (options_.dry_run && !states_[blob].made) claim.is_there(plan_.blobs[blob].blob.descriptor);
 }
 
 void BlobMover::find_at_destination(std::size_t blob, const std::stop_token& stop) {
@@ -135,12 +208,15 @@ std::optional<Descriptor> BlobMover::probe(const Descriptor& candidate,
 void BlobMover::settle(std::size_t blob, Descriptor descriptor, BlobOutcome outcome) {
   states_[blob].made = std::move(descriptor);
   states_[blob].outcome = outcome;
+  if (auto& claim = shared_[blob].claim) claim->is_there(*states_[blob].made);
   progress_.blob_finished(*states_[blob].made, outcome);
 }
 
 // --- sending
 
 void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
+  std::optional<BodySlots::Slot> slot;
+  if (needs_slot(blob)) slot.emplace(*slots_, stop);
   const Blob& planned = plan_.blobs[blob].blob;
   const Descriptor& shown = planned.descriptor;
   with_context(

@@ -13,14 +13,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 namespace tug {
 
 // Requests without a body: many more of them than of bodies may be under way (user-asks 5).
-inline constexpr std::size_t kParallelRequests = 24;
+inline constexpr std::size_t kParallelRequests = 32;
 
 // What became of a planned blob.
 struct BlobState {
@@ -56,10 +58,15 @@ class BlobMover {
 
  private:
   [[nodiscard]] std::vector<std::size_t> all_blobs() const;
-  [[nodiscard]] std::size_t parallel_bodies() const noexcept;
+  [[nodiscard]] std::string shared_key(const Blob& planned) const;
+  [[nodiscard]] Descriptor as_planned(std::size_t blob, const Descriptor& there) const;
+  [[nodiscard]] bool needs_slot(std::size_t blob) const;
   void refuse_layers_with_other_digests() const;
   void announce_bytes(const std::vector<std::size_t>& blobs);
 
+  void find(std::size_t blob, const std::stop_token& stop);
+  void find(std::size_t blob, SharedBlobs::Answer answer, const std::stop_token& stop);
+  void await(std::size_t blob, const std::stop_token& stop);
   void find_at_destination(std::size_t blob, const std::stop_token& stop);
   std::optional<Descriptor> mount(const Descriptor& candidate, const RegistryReference& from,
                                   const std::stop_token& stop);
@@ -67,6 +74,8 @@ class BlobMover {
   bool appears_after_all(const BlobState& state, const std::stop_token& stop);
   void settle(std::size_t blob, Descriptor descriptor, BlobOutcome outcome);
 
+  void send(const std::vector<std::size_t>& missing);
+  [[nodiscard]] bool may_change_digest() const noexcept;
   void upload(std::size_t blob, const std::stop_token& stop);
   void compress_and_upload(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
   void remember(const std::vector<std::size_t>& blobs);
@@ -79,7 +88,15 @@ class BlobMover {
   Progress& progress_;
   const std::stop_token stop_;
   const std::optional<RegistryReference> repository_;
-  std::vector<BlobState> states_;  // each is touched by one worker at a time
+  const std::shared_ptr<BodySlots> slots_;
+  // What the copies of the process do together.
+  struct Shared {
+    std::optional<SharedBlobs::Claim> claim;
+    bool awaited = false;  // another copy is getting it to the registry
+  };
+  // Parallel to the plan's blobs; each element is touched by one worker at a time.
+  std::vector<BlobState> states_;
+  std::vector<Shared> shared_;
 };
 
 }  // namespace tug
