@@ -1,8 +1,6 @@
 """The installed library: a program of somebody else's is built against it, once with CMake and once with pkg-config, and pushes."""
 
-import os
 import pathlib
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -10,25 +8,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import case  # noqa: E402
 from support.case import FIXTURES, SKIPPED, SystemTest, fixture  # noqa: E402
 from support.layouts import Layout  # noqa: E402
+from support.packages import BUILD, CONSUMER, CXX, pkg_config_command  # noqa: E402
 from support.pki import Pki  # noqa: E402
 from support.registry import Registry  # noqa: E402
-
-BUILD = pathlib.Path(os.environ["TUG_BUILD"])
-CXX = os.environ["TUG_CXX"]
-CONSUMER = pathlib.Path(__file__).resolve().parent / "consumer"
 
 
 class InstalledLibrary(SystemTest):
     def setUp(self):
         super().setUp()
         pki = Pki(self.temp / "pki")
-        certificate = pki.issue("registry", "IP:127.0.0.1")
-        self.registry = self.enterContext(Registry(self.temp / "registry", certificate=certificate))
+        self.registry = self.enterContext(Registry(self.temp / "registry", certificate=pki.issue("registry")))
         self.environment["SSL_CERT_FILE"] = str(pki.ca)
         # Installed in one place and moved to another: nothing in it may know where it was.
         self.do("cmake", "--install", BUILD, "--prefix", self.temp / "staging")
-        self.prefix = self.temp / "moved"
-        (self.temp / "staging").rename(self.prefix)
+        self.prefix = (self.temp / "staging").rename(self.temp / "moved")
 
     def do(self, *command):
         return self.assert_success(self.tug(*command[1:], program=command[0], timeout=600)).out
@@ -51,11 +44,7 @@ class InstalledLibrary(SystemTest):
         self.assert_pushes(build / "push", "cmake")
 
     def test_pkg_config_finds_it(self):
-        [pc] = self.prefix.glob("lib/**/tug.pc")
-        self.environment["PKG_CONFIG_PATH"] = str(pc.parent)
-        flags = self.do("pkg-config", "--cflags", "--libs", "tug").split()
-        # Without the plugin the linker sees what a release (LTO) has for those who do not know this compiler's intermediate code.
-        self.do(CXX, "-std=c++20", "-fno-use-linker-plugin", CONSUMER / "push.cc", "-o", self.temp / "push", *flags)
+        self.do(*pkg_config_command(self.prefix, self.temp / "push"))
         self.assert_pushes(self.temp / "push", "pkg-config")
 
 
