@@ -7,6 +7,7 @@
 #include "cli/image_list.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 
 #include <tug/error.h>
 
@@ -27,6 +28,7 @@ namespace {
 
 constexpr std::int64_t kDefaultJobs = 4;
 constexpr std::int64_t kMostJobs = 64;
+constexpr std::size_t kMaxListBytes = 64 * 1024 * 1024;
 // How many of the images that were not copied an error names.
 constexpr std::size_t kMaxNamed = 20;
 
@@ -54,8 +56,10 @@ struct Images {
 Images images_of(Context& context, const Arguments& arguments) {
   Images images;
   if (const auto file = arguments.value("from-file")) {
-    images.pairs =
-        with_context("--from-file", [&] { return read_image_list(*file, context.stop()); });
+    images.pairs = with_context("--from-file", [&] {
+      return parse_image_list(read_input(*file, kMaxListBytes, context.stop()),
+                              *file == "-" ? "standard input" : *file);
+    });
   } else {
     const ListedImages listed = with_context(
         "source", [&] { return list_images(arguments.positional()[0], context.transports()); });

@@ -123,7 +123,7 @@ Verb copy_verb() {
          {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
          {"format", 'f', Kind::value, "TYPE",
           "oci or v2s2: fail when the image's manifest is of another type", false, "oci v2s2"},
-         {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6"},
+         {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6, and small ones beside them"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
        {"Retrying", std::move(retrying)},

@@ -1,7 +1,6 @@
 #include "cli/image_list.h"
 
 #include "base/strings.h"
-#include "cli/terminal.h"
 
 #include <tug/digest.h>
 #include <tug/error.h>
@@ -16,7 +15,6 @@
 namespace tug::cli {
 namespace {
 
-constexpr std::size_t kMaxListBytes = 64 * 1024 * 1024;
 constexpr std::string_view kDocker = "docker://";
 
 bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r'; }
@@ -106,11 +104,6 @@ std::vector<ImagePair> parse_image_list(std::string_view text, const std::string
   return pairs;
 }
 
-std::vector<ImagePair> read_image_list(const std::string& path, const std::stop_token& stop) {
-  return parse_image_list(read_input(path, kMaxListBytes, stop),
-                          path == "-" ? "standard input" : path);
-}
-
 std::vector<ImagePair> pairs_below(const std::string& prefix, const ListedImages& images) {
   if (!prefix.starts_with(kDocker) || prefix.size() == kDocker.size() || prefix.ends_with('/')) {
     throw Error(ErrorKind::usage,
@@ -164,8 +157,9 @@ Shard Shard::parse(std::string_view text) {
 
 bool Shard::has(const ImageReference& destination) const {
   constexpr std::size_t kDigits = 15;  // of hexadecimal: 60 bits
+  const Digest digest = Digest::of(place_of(destination));
   std::uint64_t hash = 0;
-  for (const char digit : Digest::of(place_of(destination)).hex().substr(0, kDigits))
+  for (const char digit : digest.hex().substr(0, kDigits))
     hash = hash * 16 + static_cast<std::uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
   return hash % count + 1 == number;
 }

@@ -1,5 +1,5 @@
 // Which images a bulk copy copies, and where: from a list, or from all that a place holds. Values
-// and pure functions, but for read_image_list().
+// and pure functions.
 #ifndef TUG_CLI_IMAGE_LIST_H_
 #define TUG_CLI_IMAGE_LIST_H_
 
@@ -8,7 +8,6 @@
 #include <tug/reference.h>
 
 #include <cstdint>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +25,6 @@ struct ImagePair {
 // messages. The same pair twice counts once. Throws Error(usage) naming the line: not two words, an
 // open quote, a reference that is none, a destination that another line gives to another image.
 std::vector<ImagePair> parse_image_list(std::string_view text, const std::string& name);
-// The same from a file or pipe; "-" is standard input. Throws as read_input() (terminal.h) too,
-// Error(limit) above 64 MiB.
-std::vector<ImagePair> read_image_list(const std::string& path, const std::stop_token& stop);
-
 // Where each image goes below `prefix`, "docker://HOST[:PORT][/PATH]":
 //   v1                     PREFIX:v1 (a name that can only be a tag)
 //   app:1, team/app:1      PREFIX/app:1, PREFIX/team/app:1; without a tag :latest
