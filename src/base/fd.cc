@@ -294,12 +294,16 @@ std::string random_name() {
   return ".tug-" + to_hex(random) + ".tmp";
 }
 
-// A new file in `directory` that is removed again unless it gets its name.
+// A new file in `directory` that is removed again unless it gets its name. Where the system can, it
+// has no name at all while it is written, so that a process which is killed leaves nothing behind.
 class TemporaryFile {
  public:
   TemporaryFile(int directory, std::string target, unsigned mode)
       : directory_(directory), target_(std::move(target)) {
-    for (int attempt = 0; attempt < 8 && !fd_; ++attempt) {
+    fd_ = UniqueFd(open_retrying(directory_, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+    // Without /proc it could not be named later.
+    if (fd_ && ::access(own_path().c_str(), F_OK) != 0) fd_ = UniqueFd();
+    for (int attempt = 0; attempt < kNameAttempts && !fd_; ++attempt) {
       name_ = random_name();
       fd_ = UniqueFd(open_retrying(directory_, name_.c_str(),
                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -327,6 +331,7 @@ class TemporaryFile {
 
   void commit_as(const std::string& name) {
     if (::fsync(fd_.get()) != 0) fail();
+    if (name_.empty()) give_name();
     if (::renameat(directory_, name_.c_str(), directory_, name.c_str()) != 0) fail();
     name_.clear();
     // Makes the rename itself durable. Some file systems cannot; the file is whole either way.
@@ -334,7 +339,24 @@ class TemporaryFile {
   }
 
  private:
+  static constexpr int kNameAttempts = 8;
+
   [[noreturn]] void fail() const { throw cannot("write", target_, errno); }
+  [[nodiscard]] std::string own_path() const {
+    return "/proc/self/fd/" + std::to_string(fd_.get());
+  }
+  void give_name() {
+    for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+      std::string name = random_name();
+      if (::linkat(AT_FDCWD, own_path().c_str(), directory_, name.c_str(), AT_SYMLINK_FOLLOW) ==
+          0) {
+        name_ = std::move(name);
+        return;
+      }
+      if (errno != EEXIST) break;
+    }
+    fail();
+  }
   void remove() const noexcept {
     if (!name_.empty() && fd_) (void)::unlinkat(directory_, name_.c_str(), 0);
   }

@@ -446,16 +446,25 @@ class WhatIsSent(SystemTest):
     @tug_only
     @tug_only
     def test_bodies_in_flight(self):
-        """Six at once, or as many as --image-parallel-copies says, the largest first."""
+        """Six large ones at once and small ones beside them, or as many of any size as --image-parallel-copies says; the largest first."""
         layout = Layout(self.temp / "many")
-        layout.add(layout.image([{"file": os.urandom(2000 * (number + 1))} for number in range(14)]))
-        for flags, expected in (([], 6), (["--image-parallel-copies=1"], 1), (["--image-parallel-copies", "12"], 12)):
-            with self.subTest(flags=flags), CountingRegistry(gather=expected) as registry:
+        layout.add(layout.image([{"file": os.urandom(300_000 + 2000 * number)} for number in range(14)]))
+        for flags, bodies, large in (([], 7, 6), (["--image-parallel-copies=1"], 1, 1), (["--image-parallel-copies", "12"], 12, 12)):
+            with self.subTest(flags=flags), CountingRegistry(gather=bodies) as registry:
                 self.assert_success(self.copy(layout, f"{registry.address}/many:1", *HTTP, *flags))
-                self.assertEqual(registry.most_bodies, expected)
+                self.assertEqual(registry.most_bodies, bodies)
                 self.assertEqual(len(registry.body_sizes), 15)
-                largest = sorted(registry.body_sizes, reverse=True)[:expected]
-                self.assertEqual(set(registry.body_sizes[:expected]), set(largest))
+                by_size = sorted(registry.body_sizes, reverse=True)
+                # The config is small.
+                self.assertEqual(set(registry.body_sizes[:bodies]), {*by_size[:large], *(by_size[-1:] if bodies > large else [])})
+
+    def test_small_bodies_in_flight(self):
+        """All at once, for they cost round trips and no bandwidth."""
+        layout = Layout(self.temp / "small")
+        layout.add(layout.image([{"file": os.urandom(2000 * (number + 1))} for number in range(14)]))
+        with CountingRegistry(gather=15) as registry:
+            self.assert_success(self.copy(layout, f"{registry.address}/small:1", *HTTP))
+            self.assertEqual(registry.most_bodies, 15)
 
     @tug_only
     def test_tries(self):
