@@ -59,6 +59,18 @@ std::optional<std::uint64_t> chunk_size(const Arguments& arguments) {
   return arguments.bytes("chunk-size", kSmallest, kLargest);
 }
 
+std::optional<std::uint64_t> bytes_per_second(const Arguments& arguments) {
+  constexpr std::uint64_t kSlowest = 1024;
+  constexpr std::uint64_t kFastest = std::uint64_t{1} << 40;
+  return arguments.bytes("limit-rate", kSlowest, kFastest);
+}
+
+std::optional<std::uint64_t> requests_per_second(const Arguments& arguments) {
+  constexpr std::int64_t kMost = 1'000'000;
+  const auto limit = arguments.integer("req-per-sec", 1, kMost);
+  return limit ? std::optional(static_cast<std::uint64_t>(*limit)) : std::nullopt;
+}
+
 std::shared_ptr<registry::ResumeState> resume_state(const Arguments& arguments, const Log& log) {
   const auto file = arguments.value("resume-state");
   if (arguments.flag("no-resume")) {
@@ -118,6 +130,8 @@ struct Context::Network {
                     .log = log,
                     .note = note,
                     .chunk_size = chunk_size(arguments),
+                    .bytes_per_second = bytes_per_second(arguments),
+                    .requests_per_second = requests_per_second(arguments),
                     .resume = resume_state(arguments, log)},
         hosts(environment),
         transports{hosts, log, note} {}

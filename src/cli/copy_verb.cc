@@ -87,6 +87,10 @@ Verb copy_verb() {
                       "Keep broken-off uploads in FILE; default below $XDG_STATE_HOME/tug"});
   retrying.push_back(
       {"no-resume", '\0', Kind::flag, "", "Neither keep nor continue broken-off uploads"});
+  const std::vector<Option> limits{
+      {"limit-rate", '\0', Kind::value, "RATE",
+       "Send no more bytes of blobs in a second to a registry, for example 5M"},
+      {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
   return {
       "copy",
       "SOURCE DESTINATION",
@@ -123,10 +127,12 @@ Verb copy_verb() {
          {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
          {"format", 'f', Kind::value, "TYPE",
           "oci or v2s2: fail when the image's manifest is of another type", false, "oci v2s2"},
-         {"image-parallel-copies", '\0', Kind::value, "N", "Blobs sent at once; default 6, and small ones beside them"},
+         {"image-parallel-copies", '\0', Kind::value, "N",
+          "Blobs sent at once; default 6, and small ones beside them"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
        {"Retrying", std::move(retrying)},
+       {"Limits", limits},
        {"Layers that have to be compressed",
         {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd", false,
           "gzip zstd"},

@@ -70,6 +70,10 @@ Endpoint::Endpoint(const Environment& environment, std::string registry,
       warnings_(std::move(warnings)),
       tls_(own_tls(registry_, cert_dir, verify, environment.log)),
       gate_(environment_.timing) {
+  if (const auto limit = environment_.requests_per_second)
+    requests_.emplace(*limit, environment_.timing);
+  if (const auto limit = environment_.bytes_per_second)
+    bodies_.emplace(*limit, environment_.timing);
   if (verify_) state_.scheme = "https";  // R1.4: never anything else
 }
 
@@ -237,6 +241,10 @@ bool Endpoint::is_own(const http::Url& url) const {
 
 http::Response Endpoint::send(http::Request request, const std::stop_token& stop) {
   request.tls = tls_for(request.url);
+  if (requests_) requests_->wait_for(1, stop);
+  std::optional<PacedSource> paced;
+  if (bodies_ && request.body)
+    request.body->source = &paced.emplace(*request.body->source, *bodies_, stop);
   const auto begun = std::chrono::steady_clock::now();
   try {
     http::Response response = environment_.http.send(request, stop);

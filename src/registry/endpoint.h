@@ -5,6 +5,7 @@
 
 #include "registry/challenge.h"
 #include "registry/host.h"
+#include "registry/pace.h"
 #include "registry/retries.h"
 #include "registry/single_flight.h"
 #include "registry/warnings.h"
@@ -91,6 +92,8 @@ class Endpoint {
   const std::shared_ptr<Warnings> warnings_;
   const std::shared_ptr<const http::TlsConfig> tls_;
   RateGate gate_;
+  std::optional<Pace> requests_;
+  std::optional<Pace> bodies_;
   SingleFlight<int, bool> opening_;
   SingleFlight<int, bool> pinging_;
   mutable std::mutex mutex_;

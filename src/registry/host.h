@@ -61,6 +61,9 @@ struct Environment {
   std::shared_ptr<SleepBudget> sleep_budget = std::make_shared<SleepBudget>();
   // --chunk-size: larger blobs are sent in chunks of this size.
   std::optional<std::uint64_t> chunk_size = {};
+  // --limit-rate: bytes of bodies that are sent, --req-per-sec: requests; of each registry.
+  std::optional<std::uint64_t> bytes_per_second = {};
+  std::optional<std::uint64_t> requests_per_second = {};
   // Where broken-off uploads are kept; may be empty.
   std::shared_ptr<ResumeState> resume = {};
 };

@@ -87,6 +87,8 @@ struct LabOptions {
   std::chrono::milliseconds stall{60'000};
   registry::UploadTuning tuning;
   std::optional<std::uint64_t> chunk_size = {};
+  std::optional<std::uint64_t> bytes_per_second = {};
+  std::optional<std::uint64_t> requests_per_second = {};
   std::shared_ptr<registry::ResumeState> resume = {};
   std::string repository = "team/app";
   bool with_credentials = false;
@@ -163,6 +165,8 @@ class RegistryLab {
             .note = [this](std::string_view n) { remember(notes_, n); },
             .timing = timing,
             .chunk_size = options.chunk_size,
+            .bytes_per_second = options.bytes_per_second,
+            .requests_per_second = options.requests_per_second,
             .resume = options.resume};
   }
   void report(std::uint64_t bytes) {
