@@ -303,13 +303,13 @@ class TemporaryFile {
     fd_ = UniqueFd(open_retrying(directory_, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
     // Without /proc it could not be named later.
     if (fd_ && ::access(own_path().c_str(), F_OK) != 0) fd_ = UniqueFd();
-    for (int attempt = 0; attempt < kNameAttempts && !fd_; ++attempt) {
-      name_ = random_name();
-      fd_ = UniqueFd(open_retrying(directory_, name_.c_str(),
-                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-      if (!fd_ && errno != EEXIST) break;
+    if (!fd_) {
+      take_name([this](const char* unused) {
+        fd_ = UniqueFd(open_retrying(directory_, unused,
+                                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        return static_cast<bool>(fd_);
+      });
     }
-    if (!fd_) fail();
     if (::fchmod(fd_.get(), mode) == 0) return;
     const int error = errno;
     remove();
@@ -331,7 +331,11 @@ class TemporaryFile {
 
   void commit_as(const std::string& name) {
     if (::fsync(fd_.get()) != 0) fail();
-    if (name_.empty()) give_name();
+    if (name_.empty()) {
+      take_name([this](const char* unused) {
+        return ::linkat(AT_FDCWD, own_path().c_str(), directory_, unused, AT_SYMLINK_FOLLOW) == 0;
+      });
+    }
     if (::renameat(directory_, name_.c_str(), directory_, name.c_str()) != 0) fail();
     name_.clear();
     // Makes the rename itself durable. Some file systems cannot; the file is whole either way.
@@ -345,11 +349,12 @@ class TemporaryFile {
   [[nodiscard]] std::string own_path() const {
     return "/proc/self/fd/" + std::to_string(fd_.get());
   }
-  void give_name() {
+  // A name that nobody has; `create` makes it.
+  template <typename Create>
+  void take_name(Create create) {
     for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
       std::string name = random_name();
-      if (::linkat(AT_FDCWD, own_path().c_str(), directory_, name.c_str(), AT_SYMLINK_FOLLOW) ==
-          0) {
+      if (create(name.c_str())) {
         name_ = std::move(name);
         return;
       }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -288,6 +289,34 @@ TEST_CASE("a write that fails leaves the old file and no temporary one") {
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
   ::signal(SIGXFSZ, handler);
   CHECK(message == "cannot write " + path + ": File too large");
+  CHECK(read_file(path, 9) == "old");
+  CHECK(names_in(dir.path()) == std::vector<std::string>{"auth.json"});
+}
+
+TEST_CASE("a process that is killed while it writes leaves the old file and no temporary one") {
+  const TempDir dir;
+  const std::string path = dir.write("auth.json", "old");
+  const int unnamed = ::open(dir.path().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+  if (unnamed < 0) {
+    MESSAGE("the file system has no files without a name: " << ::strerror(errno));
+    return;
+  }
+  ::close(unnamed);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // The write itself raises the signal.
+    const rlimit no_core{0, 0};
+    const rlimit small{10, 10};
+    ::signal(SIGXFSZ, SIG_DFL);
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    local_error([&] { write_file_atomically(path, std::string(100, 'n'), 0600); });
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
   CHECK(read_file(path, 9) == "old");
   CHECK(names_in(dir.path()) == std::vector<std::string>{"auth.json"});
 }
