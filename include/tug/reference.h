@@ -21,6 +21,10 @@ bool is_repository_name(std::string_view name) noexcept;
 // True for [A-Za-z0-9_][A-Za-z0-9._-]{0,127}.
 bool is_tag(std::string_view tag) noexcept;
 
+// True for the first component of a name that is a registry: it has a dot or a colon, or is
+// localhost. There is no other rule (cli-surface.md A.8).
+bool is_registry_component(std::string_view component) noexcept;
+
 // HOST[:PORT]/NAME[:TAG|@DIGEST], normalised: no host → docker.io; docker.io and no slash →
 // library/; index.docker.io → docker.io; neither tag nor digest → tag "latest".
 class RegistryReference {

@@ -36,6 +36,12 @@ std::optional<std::string> base64_decode(std::string_view text);
 // Percent-encodes everything but RFC 3986 unreserved characters.
 std::string percent_encode(std::string_view text);
 
+// In single quotes, as POSIX shells read them.
+std::string single_quoted(std::string_view text);
+
+// "1 blob", "3 blobs"
+std::string counted(std::uint64_t count, std::string_view noun);
+
 // The nearest of `candidates` within an edit distance that is a likely typing error; "" when none
 // is.
 std::string nearest(std::string_view text, const std::vector<std::string>& candidates);

@@ -128,10 +128,6 @@ class Tally {
   }
 
  private:
-  static std::string counted(std::size_t count, std::string_view what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-  }
-
   [[nodiscard]] Error failure(std::size_t all) const {
     const std::size_t named = std::min(failed_.size(), kMaxNamed);
     std::string text = fmt::format(

@@ -60,19 +60,6 @@ std::vector<Option> flat(const std::vector<OptionGroup>& groups) {
   return options;
 }
 
-// In single quotes.
-std::string quoted(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      result += "'\\''";
-    } else {
-      result += c;
-    }
-  }
-  return result + "'";
-}
-
 // ---- bash
 // ----------------------------------------------------------------------------------------
 
@@ -87,7 +74,7 @@ std::vector<Option> options_before_verb(const std::vector<Verb>& verbs) {
 std::string bash_flags_case(std::string_view verb, const std::vector<Option>& options) {
   std::string words;
   for (const Option& option : options) words += " --" + option.name;
-  return fmt::format("    {}) echo{} ;;\n", quoted(verb), words);
+  return fmt::format("    {}) echo{} ;;\n", single_quoted(verb), words);
 }
 
 std::string bash_values_cases(std::string_view verb, const std::vector<Option>& options) {
@@ -104,7 +91,7 @@ std::string bash_values_cases(std::string_view verb, const std::vector<Option>& 
   }
   std::string cases;
   for (const auto& [offer, pattern] : patterns)
-    cases += fmt::format("    {}) echo {} ;;\n", pattern, quoted(offer));
+    cases += fmt::format("    {}) echo {} ;;\n", pattern, single_quoted(offer));
   return cases;
 }
 
@@ -112,7 +99,7 @@ std::string bash_arguments_case(const Verb& verb) {
   std::string cases;
   int number = 0;
   for (const std::string& offer : argument_offers(verb))
-    cases += fmt::format("    {},{}) echo {} ;;\n", verb.name, ++number, quoted(offer));
+    cases += fmt::format("    {},{}) echo {} ;;\n", verb.name, ++number, single_quoted(offer));
   return cases;
 }
 
@@ -232,13 +219,14 @@ std::string zsh_option(const Option& option) {
     rest = "=" + rest + ":" + zsh_text(option.value_name) + ":" + zsh_action(offer_for(option));
   }
   const std::string name = "--" + option.name;
-  if (option.short_name == '\0') return quoted((repeats ? "*" : "") + name + rest);
+  if (option.short_name == '\0') return single_quoted((repeats ? "*" : "") + name + rest);
   const std::string short_name = std::string("-") + option.short_name;
   // A short name takes no "=".
   const std::string short_rest =
       rest.front() == '=' ? rest.substr(rest.starts_with("=-") ? 2 : 1) : rest;
   const std::string others = repeats ? "*" : fmt::format("({} {})", short_name, name);
-  return quoted(others + short_name + short_rest) + " " + quoted(others + name + rest);
+  return single_quoted(others + short_name + short_rest) + " " +
+         single_quoted(others + name + rest);
 }
 
 std::string zsh_verb(const Verb& verb) {
@@ -248,7 +236,8 @@ std::string zsh_verb(const Verb& verb) {
   int number = 0;
   for (const std::string& offer : argument_offers(verb)) {
     ++number;
-    text += " \\\n        " + quoted(fmt::format("{}:argument:{}", number, zsh_action(offer)));
+    text +=
+        " \\\n        " + single_quoted(fmt::format("{}:argument:{}", number, zsh_action(offer)));
   }
   return text + " ;;\n";
 }
@@ -325,7 +314,7 @@ std::string bash_completion(const std::vector<Verb>& all_verbs, std::string_view
     values += bash_values_cases(verb.name, options);
     arguments += bash_arguments_case(verb);
   }
-  arguments += fmt::format("    help,1) echo {} ;;\n", quoted(verb_words(verbs)));
+  arguments += fmt::format("    help,1) echo {} ;;\n", single_quoted(verb_words(verbs)));
   const std::string tables = fmt::format(
       "# bash completion for PROGRAM, made from its option table.\n\n"
       "# The flags of a verb.\n_PROGRAM_flags() {{\n  case $1 in\n{}  esac\n}}\n\n"
@@ -343,7 +332,7 @@ std::string zsh_completion(const std::vector<Verb>& all_verbs, std::string_view 
   std::string names;
   std::string cases;
   for (const Verb& verb : verbs) {
-    names += "\n    " + quoted(std::string(verb.name) + ":" + zsh_text(verb.summary));
+    names += "\n    " + single_quoted(std::string(verb.name) + ":" + zsh_text(verb.summary));
     cases += zsh_verb(verb);
   }
   std::string options;

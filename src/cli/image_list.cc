@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -60,8 +61,8 @@ std::string place_of(const ImageReference& destination) {
 
 ImagePair parse_pair(const std::vector<std::string>& words) {
   if (words.size() != 2) {
-    throw Error(ErrorKind::usage, fmt::format("{} word{} where SOURCE DESTINATION is expected",
-                                              words.size(), words.size() == 1 ? "" : "s"));
+    throw Error(ErrorKind::usage,
+                counted(words.size(), "word") + " where SOURCE DESTINATION is expected");
   }
   return {with_context("source", [&] { return ImageReference::parse(words[0]); }),
           with_context("destination", [&] { return ImageReference::parse(words[1]); })};
@@ -70,10 +71,9 @@ ImagePair parse_pair(const std::vector<std::string>& words) {
 // A name without its registry.
 std::string_view path_of(std::string_view name) {
   const std::size_t slash = name.find('/');
-  if (slash == std::string_view::npos) return name;
-  const std::string_view first = name.substr(0, slash);
-  const bool is_host = first.find_first_of(".:") != std::string_view::npos || first == "localhost";
-  return is_host ? name.substr(slash + 1) : name;
+  const bool has_registry =
+      slash != std::string_view::npos && is_registry_component(name.substr(0, slash));
+  return has_registry ? name.substr(slash + 1) : name;
 }
 
 }  // namespace
@@ -86,20 +86,21 @@ std::vector<ImagePair> parse_image_list(std::string_view text, const std::string
   };
   std::map<std::string, Known> known;  // by destination
   std::size_t number = 0;
+  const auto add = [&](const std::vector<std::string>& words) {
+    if (words.empty()) return;
+    ImagePair pair = parse_pair(words);
+    const auto [other, is_new] =
+        known.emplace(place_of(pair.destination), Known{pair.source, number});
+    if (!is_new && other->second.source != pair.source) {
+      throw Error(ErrorKind::usage, fmt::format("{} gets another image in line {}",
+                                                pair.destination.str(), other->second.line));
+    }
+    if (is_new) pairs.push_back(std::move(pair));
+  };
   for (const std::string_view line : split(text, '\n')) {
     ++number;
-    with_context(fmt::format("{}, line {}", name, number), [&] {
-      const std::vector<std::string> words = words_of(line);
-      if (words.empty()) return;
-      ImagePair pair = parse_pair(words);
-      const auto [other, is_new] =
-          known.emplace(place_of(pair.destination), Known{pair.source, number});
-      if (!is_new && other->second.source != pair.source) {
-        throw Error(ErrorKind::usage, fmt::format("{} gets another image in line {}",
-                                                  pair.destination.str(), other->second.line));
-      }
-      if (is_new) pairs.push_back(std::move(pair));
-    });
+    with_context([&] { return fmt::format("{}, line {}", name, number); },
+                 [&] { add(words_of(line)); });
   }
   return pairs;
 }
@@ -115,26 +116,26 @@ std::vector<ImagePair> pairs_below(const std::string& prefix, const ListedImages
   std::vector<ImagePair> pairs;
   std::map<std::string, std::string> names;  // by destination
   for (const ListedImages::Image& image : images.images) {
-    const std::string shown = printable(image.name, 200);
     std::string destination;
     if (is_tag(image.name)) {
       if (!has_path) {
         throw Error(ErrorKind::usage, fmt::format("the image \"{}\" has a tag and no name, and {} "
                                                   "names no repository",
-                                                  shown, prefix))
+                                                  image.name, prefix))
             .set_hint(prefix + "/REPOSITORY");
       }
       destination = below + ":" + image.name;
     } else {
       destination = below + "/" + std::string(path_of(image.name));
     }
-    const RegistryReference reference = with_context(
-        fmt::format("image \"{}\"", shown), [&] { return RegistryReference::parse(destination); });
+    const RegistryReference reference =
+        with_context([&] { return fmt::format("image \"{}\"", printable(image.name, 200)); },
+                     [&] { return RegistryReference::parse(destination); });
     const auto [other, is_new] = names.emplace(reference.str(), image.name);
     if (!is_new) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("the images \"{}\" and \"{}\" would both go to {}",
-                              printable(other->second, 200), shown, reference.str()));
+      throw Error(ErrorKind::usage, fmt::format("the images \"{}\" and \"{}\" would both go to {}",
+                                                printable(other->second, 200),
+                                                printable(image.name, 200), reference.str()));
     }
     pairs.push_back({image.reference, {Transport::docker, reference.str()}});
   }
@@ -159,8 +160,7 @@ bool Shard::has(const ImageReference& destination) const {
   constexpr std::size_t kDigits = 15;  // of hexadecimal: 60 bits
   const Digest digest = Digest::of(place_of(destination));
   std::uint64_t hash = 0;
-  for (const char digit : digest.hex().substr(0, kDigits))
-    hash = hash * 16 + static_cast<std::uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+  std::from_chars(digest.hex().data(), digest.hex().data() + kDigits, hash, 16);
   return hash % count + 1 == number;
 }
 

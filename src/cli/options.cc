@@ -199,10 +199,9 @@ void require_arguments(const Arguments& arguments, std::size_t count, std::strin
                        std::string_view names, std::string_view program) {
   const std::size_t given = arguments.positional().size();
   if (given == count) return;
-  throw Error(
-      ErrorKind::usage,
-      fmt::format("{} takes exactly {} argument{}{}, not {}", verb, count, count == 1 ? "" : "s",
-                  names.empty() ? "" : fmt::format(" ({})", names), given))
+  throw Error(ErrorKind::usage,
+              fmt::format("{} takes exactly {}{}, not {}", verb, counted(count, "argument"),
+                          names.empty() ? "" : fmt::format(" ({})", names), given))
       .set_hint(fmt::format("\"{} {} --help\" shows how", program, verb));
 }
 

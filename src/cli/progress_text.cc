@@ -157,8 +157,8 @@ std::string summary_line(const ProgressView& view) {
   if (view.total > 0) {
     text += fmt::format(" of {} ({})", human_bytes(view.total), percent(view.sent, view.total));
   }
-  text += fmt::format(", {} blob{} done, {}", view.sent_blobs, view.sent_blobs == 1 ? "" : "s",
-                      rate_text(view.per_second));
+  text +=
+      fmt::format(", {} done, {}", counted(view.sent_blobs, "blob"), rate_text(view.per_second));
   const std::string left = time_left(view.sent, view.total, view.per_second);
   return left.empty() ? text : text + ", " + left + " left";
 }

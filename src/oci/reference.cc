@@ -124,12 +124,6 @@ void check_registry(std::string_view text, std::string_view registry) {
   if (colon != std::string_view::npos) check_port(text, registry.substr(colon + 1));
 }
 
-// The first component is a host when it has a dot or a colon, or is localhost: no other rule
-// (cli-surface.md A.8).
-bool is_registry(std::string_view component) noexcept {
-  return component.find_first_of(".:") != std::string_view::npos || component == "localhost";
-}
-
 bool is_image_id(std::string_view name) noexcept {
   return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -217,6 +211,10 @@ bool is_repository_name(std::string_view name) noexcept {
   return std::all_of(components.begin(), components.end(), is_path_component);
 }
 
+bool is_registry_component(std::string_view component) noexcept {
+  return component.find_first_of(".:") != std::string_view::npos || component == "localhost";
+}
+
 bool is_tag(std::string_view tag) noexcept {
   return !tag.empty() && tag.size() <= kMaxTagBytes && tag.front() != '.' && tag.front() != '-' &&
          std::all_of(tag.begin(), tag.end(),
@@ -227,7 +225,7 @@ RegistryReference RegistryReference::parse_name(std::string_view text, std::stri
   std::string_view registry = "docker.io";
   std::string repository(name);
   const auto slash = name.find('/');
-  if (slash != std::string_view::npos && is_registry(name.substr(0, slash))) {
+  if (slash != std::string_view::npos && is_registry_component(name.substr(0, slash))) {
     registry = name.substr(0, slash);
     repository = name.substr(slash + 1);
     check_registry(text, registry);

@@ -1,5 +1,6 @@
 #include "step/artifacts.h"
 
+#include "base/strings.h"
 #include "step/yaml_writer.h"
 
 #include <algorithm>
@@ -46,14 +47,7 @@ std::string shell_quoted(std::string_view text) {
   constexpr std::string_view kSafe =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
   if (text.find_first_not_of(kSafe) == std::string_view::npos) return std::string(text);
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'')
-      quoted += "'\\''";
-    else
-      quoted += c;
-  }
-  return quoted + "'";
+  return single_quoted(text);
 }
 
 }  // namespace

@@ -204,6 +204,15 @@ TEST_CASE("an environment variable is unset, empty or has a value") {
   CHECK(env("TUG_TEST_ENV") == std::nullopt);
 }
 
+TEST_CASE("text in single quotes, and counted things") {
+  CHECK(single_quoted("") == "''");
+  CHECK(single_quoted("a b") == "'a b'");
+  CHECK(single_quoted("it's") == "'it'\\''s'");
+  CHECK(counted(0, "blob") == "0 blobs");
+  CHECK(counted(1, "blob") == "1 blob");
+  CHECK(counted(12, "blob") == "12 blobs");
+}
+
 TEST_CASE("sizes read as people write them") {
   const std::pair<std::uint64_t, std::string> cases[] = {
       {0, "0 B"},
