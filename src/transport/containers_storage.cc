@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -394,12 +395,13 @@ ListedImages list_containers_storage(std::string_view store, const StorageEnviro
   const StoreSnapshot snapshot =
       StoreSnapshot::read(StorePaths::find(config_of(reference, environment), note));
   ListedImages listed;
+  std::set<std::string_view> seen;
   for (const StoredImage& image : snapshot.images()) {
     const std::size_t before = listed.images.size();
     for (const std::string& name : image.names) {
       const bool is_digest = name.find('@') != std::string::npos;
       // Of several stores the first has the name.
-      if (is_digest || snapshot.find_image(name) != &image) continue;
+      if (is_digest || !seen.insert(name).second) continue;
       listed.images.push_back({name, {Transport::containers_storage, std::string(store) + name}});
     }
     if (listed.images.size() == before) ++listed.unnamed;

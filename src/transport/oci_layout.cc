@@ -219,6 +219,19 @@ Index read_index(int directory, const std::string& path) {
   });
 }
 
+// A layout whose index was read.
+struct OpenedLayout {
+  UniqueFd directory;
+  Index index;
+};
+
+OpenedLayout open_layout(const std::string& path) {
+  UniqueFd directory = open_layout_directory(path);
+  check_layout_version(directory.get(), path);
+  Index index = read_index(directory.get(), path);
+  return {std::move(directory), std::move(index)};
+}
+
 BlobStore open_blob_store(UniqueFd directory, const std::string& path,
                           const std::optional<std::string>& shared_blob_dir) {
   if (shared_blob_dir) return {open_directory(*shared_blob_dir), *shared_blob_dir, ""};
@@ -282,12 +295,11 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
 
 std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir) {
-  UniqueFd directory = open_layout_directory(reference.path);
-  check_layout_version(directory.get(), reference.path);
-  const Index index = read_index(directory.get(), reference.path);
-  const Descriptor& image = select_image(index, reference);
+  OpenedLayout layout = open_layout(reference.path);
+  const Descriptor& image = select_image(layout.index, reference);
   return std::make_unique<OciLayoutSource>(
-      reference, image, open_blob_store(std::move(directory), reference.path, shared_blob_dir));
+      reference, image,
+      open_blob_store(std::move(layout.directory), reference.path, shared_blob_dir));
 }
 
 ListedImages list_oci_layout(const OciReference& layout) {
@@ -295,9 +307,7 @@ ListedImages list_oci_layout(const OciReference& layout) {
     throw Error(ErrorKind::usage, layout.str() + " names an image, where all are asked for")
         .set_hint("oci:" + layout.path);
   }
-  const UniqueFd directory = open_layout_directory(layout.path);
-  check_layout_version(directory.get(), layout.path);
-  const Index index = read_index(directory.get(), layout.path);
+  const Index index = open_layout(layout.path).index;
   ListedImages listed;
   std::map<std::string, Digest> seen;
   for (std::size_t i = 0; i < index.manifests().size(); ++i) {
