@@ -1,7 +1,6 @@
 #include "copy/execute.h"
 
 #include "base/parallel.h"
-#include "base/stop.h"
 #include "copy/blob_mover.h"
 #include "copy/candidates.h"
 #include "copy/finals.h"

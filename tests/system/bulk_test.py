@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -26,8 +25,7 @@ class BulkTest(SystemTest):
     def setUp(self):
         super().setUp()
         self.own_cache()
-        directory = tempfile.mkdtemp(prefix="registry-", dir=self.temp)
-        self.registry = self.enterContext(Registry(pathlib.Path(directory)))
+        self.registry = self.enterContext(Registry(self.temp / "registry"))
         self.layout = Layout(self.temp / "layout")
         base = [{f"base{i}": noise(20_000, i)} for i in range(SHARED)]
         self.images = {f"app{i}": self.layout.add(self.layout.image([*base, {"own": noise(1000, 100 + i)}]), ref=f"app{i}:1")

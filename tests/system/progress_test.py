@@ -227,6 +227,12 @@ class Progress(SystemTest):
                 self.assertEqual(run.end(), 0)
                 self.assertNotIn(b"\x1b", run.raw)
 
+    def assert_story_and_error(self, lines):
+        """The screen has what was said, and nothing of the bars."""
+        self.assertEqual(self.story(lines[:5]), STORY[:5])
+        self.assertRegex(lines[5], r"\AFATA\[\d{4}\] ")
+        self.assertFalse([line for line in lines if BAR_LINE.search(line) or TOTAL_LINE.search(line)], lines)
+
     def test_a_failure(self):
         """The connection breaks: the message stands below the story, where the bars were."""
         proxy = self.proxy(hold_at=300_000)
@@ -234,10 +240,7 @@ class Progress(SystemTest):
         run.wait_for(has_bars(3), "bars")
         proxy.stop()
         self.assertEqual(run.end(), 1)
-        lines = run.screen()
-        self.assertEqual(self.story(lines[:5]), STORY[:5])
-        self.assertRegex(lines[5], r"\AFATA\[\d{4}\] ")
-        self.assertFalse([line for line in lines if BAR_LINE.search(line) or TOTAL_LINE.search(line)], lines)
+        self.assert_story_and_error(run.screen())
 
     def test_an_interrupt(self):
         """SIGINT takes the bars away at once, before the message."""
@@ -246,10 +249,7 @@ class Progress(SystemTest):
         run.wait_for(has_bars(3), "bars")
         run.signal(signal.SIGINT)
         self.assertEqual(run.end(), 130)
-        lines = run.screen()
-        self.assertEqual(self.story(lines[:5]), STORY[:5])
-        self.assertRegex(lines[5], r"\AFATA\[\d{4}\] ")
-        self.assertFalse([line for line in lines if BAR_LINE.search(line) or TOTAL_LINE.search(line)], lines)
+        self.assert_story_and_error(run.screen())
 
     def test_standard_output_elsewhere(self):
         """The story in a file, the bars on the terminal."""

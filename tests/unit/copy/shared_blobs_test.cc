@@ -89,6 +89,8 @@ TEST_CASE("a registry that refuses all mounts is not waited for and not asked") 
 // Registries whose repositories share their blobs, as far as mounts go.
 struct Copies {
   test::MemorySource source;
+  test::MemoryRegistry one{"reg.example:5000/one:1"};
+  test::MemoryRegistry two{"reg.example:5000/two:1"};
   CopyOptions options;
   Log log;
   BlobInfoCache cache{"", log};
@@ -106,20 +108,18 @@ struct Copies {
 
 TEST_CASE("the second image of a run mounts what the first has sent, without asking") {
   Copies f;
-  test::MemoryRegistry one("reg.example:5000/one:1");
-  test::MemoryRegistry two("reg.example:5000/two:1");
   f.source.set_top(f.source.add_image("{}", {"shared", "own"}));
-  f.run(one);
-  two.siblings = one.blobs;
+  f.run(f.one);
+  f.two.siblings = f.one.blobs;
   f.source.set_top(f.source.add_image("{}", {"shared", "other"}));
-  const CopyReport report = f.run(two);
-  CHECK(two.count("PUT blob") == 1);
-  CHECK(two.count("HEAD blob") == 1);  // of "other"
-  CHECK(two.count("mount") == 2);
+  const CopyReport report = f.run(f.two);
+  CHECK(f.two.count("PUT blob") == 1);
+  CHECK(f.two.count("HEAD blob") == 1);  // of "other"
+  CHECK(f.two.count("mount") == 2);
   CHECK(report.bytes_sent < 600);
   SUBCASE("and in the same repository asks for nothing but what is new") {
     test::MemoryRegistry again("reg.example:5000/two:2");
-    again.blobs = two.blobs;
+    again.blobs = f.two.blobs;
     f.source.set_top(f.source.add_image("{}", {"shared", "third"}));
     f.run(again);
     CHECK(again.count("HEAD blob") == 1);
@@ -130,14 +130,12 @@ TEST_CASE("the second image of a run mounts what the first has sent, without ask
 
 TEST_CASE("a refused mount is followed by the usual question and the upload") {
   Copies f;
-  test::MemoryRegistry one("reg.example:5000/one:1");
-  test::MemoryRegistry two("reg.example:5000/two:1");
   f.source.set_top(f.source.add_image("{}", {"shared"}));
-  f.run(one);
-  f.run(two);
-  CHECK(two.count("mount") == 2);
-  CHECK(two.count("HEAD blob") == 2);
-  CHECK(two.count("PUT blob") == 2);
+  f.run(f.one);
+  f.run(f.two);
+  CHECK(f.two.count("mount") == 2);
+  CHECK(f.two.count("HEAD blob") == 2);
+  CHECK(f.two.count("PUT blob") == 2);
 }
 
 TEST_CASE("a layer that many copies at once would compress is compressed by one") {
@@ -162,12 +160,11 @@ TEST_CASE("a copy that fails gives its claims back to the others") {
     }
   };
   Copies f;
-  Failing one("reg.example:5000/one:1");
-  test::MemoryRegistry two("reg.example:5000/two:1");
+  Failing failing("reg.example:5000/failing:1");
   f.source.set_top(f.source.add_image("{}", {"shared"}));
-  CHECK_THROWS_AS(f.run(one), Error);
-  f.run(two);
-  CHECK(two.count("PUT blob") == 2);
+  CHECK_THROWS_AS(f.run(failing), Error);
+  f.run(f.two);
+  CHECK(f.two.count("PUT blob") == 2);
 }
 
 TEST_CASE("no more bodies than the user has said, in all copies together") {
