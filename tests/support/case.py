@@ -213,16 +213,17 @@ class _CountingResult(unittest.TextTestResult):
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self._explain(test)
+        self._explain(test, err)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self._explain(test)
+        self._explain(test, err)
 
-    def _explain(self, test):
+    def _explain(self, test, err):
         registry = getattr(test, "registry", None)
         if registry is not None:
-            self.stream.writeln("\n".join(str(registry).splitlines()[-40:]))
+            self.stream.writeln(f"{err[0].__name__}: {err[1]}\nThe end of the registry's log:")
+            self.stream.writeln("\n".join(line[:300] for line in str(registry).splitlines()[-20:]))
 
 
 def main():
