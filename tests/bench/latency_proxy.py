@@ -3,11 +3,12 @@
 
     python3 tests/bench/latency_proxy.py --target HOST:PORT [--rtt-ms 50] [--trace FILE]
 
-prints its address, and forwards until standard input ends or SIGTERM comes; then it prints what it counted as JSON. In Python:
+prints its address, and forwards until standard input ends or SIGTERM comes. For each line of standard input, and at the end, it prints what
+it counted since the last time, as JSON. In Python:
 
     with LatencyProxy(registry.address, rtt_ms=50) as proxy:
         tug copy ... docker://{proxy.address}/...
-    proxy.counted     # {"connections": 3, "requests": 12, "round_trips": 7, "seconds": 0.4}
+        proxy.take_counts()     # {"connections": 3, "requests": 12, "round_trips": 7, "seconds": 0.4}
 
 What is delayed: each piece of the byte streams is passed on half a round trip after it came, in either direction; more may come meanwhile
 (bandwidth is not limited, nothing waits for an acknowledgement). The handshake: connect() to a loopback address returns at once, where
@@ -17,7 +18,7 @@ would gain there.) Ends of streams and resets are delayed like bytes.
 
 What is counted: "round_trips" is the longest chain of handshakes and of answers that the client had before it sent something more. It is at
 least what the client really waited for in a row, and never more than the time that passed divided by the round trip. One client at a
-time, and one proxy for each run, or it says nothing. With --trace, FILE gets a line for each connection, and for each request and answer
+time, and counts taken after each, or it says nothing. With --trace, FILE gets a line for each connection, and for each request and answer
 that is plain HTTP: milliseconds, connection, round trips before it, "*", ">" or "<", its first line.
 
 One thread, asyncio: hundreds of connections at once cost what their bytes cost.
@@ -45,18 +46,21 @@ class LatencyProxy:
     def __init__(self, target, *, rtt_ms=50, trace=None):
         self._command = [sys.executable, "-IS", __file__, "--target", target, "--rtt-ms", str(rtt_ms), *(["--trace", str(trace)] if trace else [])]
         self.address = None
-        self.counted = {}
 
     def __enter__(self):
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.address = self._process.stdout.readline().strip()
         if not self.address:
             raise RuntimeError(f"no proxy: exit code {self._process.wait()}")
         return self
 
     def __exit__(self, *_):
-        rest, _ = self._process.communicate()
-        self.counted = json.loads(rest or "{}")
+        self._process.communicate()
+
+    def take_counts(self):
+        """What was counted since the last time. No client may be at work."""
+        self._process.stdin.write("\n")
+        return json.loads(self._process.stdout.readline())
 
 
 class _Way:
@@ -129,8 +133,11 @@ class _Side(asyncio.Protocol):
         if piece is RESET:
             self.transport.abort()
         elif piece is END:
-            self.transport.write_eof()
             self.ended = True
+            try:
+                self.transport.write_eof()
+            except OSError:  # reset meanwhile
+                return self.transport.abort()
             if self.peer.ended:
                 self.transport.close()
                 self.peer.transport.close()
@@ -138,10 +145,36 @@ class _Side(asyncio.Protocol):
             self.transport.write(piece)
 
 
+class _Counts:
+    """What happened since the last time somebody asked. A connection is counted where it began, whatever comes of it later."""
+
+    def __init__(self, clock, trace):
+        self._clock, self._trace = clock, trace
+        self.connections = self.requests = self.trips = 0
+        self._first = self._last = 0.0
+
+    def connected(self):
+        """(number of the connection, round trips there were once it is established)"""
+        self.connections += 1
+        if self.connections == 1:
+            self._first = self._clock()
+        self.note(self.connections, self.trips, "*", b"connect")
+        return self.connections, self.trips + 1
+
+    def note(self, connection, trips, mark, line, not_before=0.0):
+        self._last = max(self._last, self._clock())
+        if self._trace:
+            at = max(self._clock(), not_before) - self._first
+            print(f"{at * 1000:8.1f} {connection:4d} {trips:4d} {mark} {line.decode(errors='replace').strip()}", file=self._trace, flush=True)
+
+    def __str__(self):
+        return json.dumps({"connections": self.connections, "requests": self.requests, "round_trips": self.trips,
+                           "seconds": round(self._last - self._first, 4)})
+
+
 class _Connection:
     def __init__(self, relay):
-        self._relay = relay
-        self._loop = relay.loop
+        self._relay, self._loop, self._counts = relay, relay.loop, relay.counts
         self.client, self._server = _Side(self, True), _Side(self, False)
         self.client.peer, self._server.peer = self._server, self.client
         one_way = relay.rtt / 2
@@ -153,7 +186,7 @@ class _Connection:
         if not by_client:
             return self._up.open()
         self._established = self._loop.time() + self._relay.rtt
-        self._number, self._trips_of_handshake = self._relay.connected()
+        self._number, self._trips_of_handshake = self._counts.connected()
         self._down.open()
         self._connecting = self._loop.create_task(self._connect())
 
@@ -166,14 +199,14 @@ class _Connection:
     def received(self, piece, from_client):
         if not from_client:
             return self._down.put((piece, self._trips_at_server + 1))
-        relay = self._relay
+        counts = self._counts
         if self._loop.time() < self._established:
             trips = self._trips_of_handshake
         else:
-            trips = relay.trips = max(relay.trips, self._trips_of_handshake)
+            trips = counts.trips = max(counts.trips, self._trips_of_handshake)
         if isinstance(piece, bytes) and (line := REQUEST.match(piece)):
-            relay.requests += 1
-            relay.note(self._number, trips, ">", line[0], self._established)
+            counts.requests += 1
+            counts.note(self._number, trips, ">", line[0], self._established)
         self._up.put((piece, trips), self._established)
 
     def _deliver_up(self, item):
@@ -184,53 +217,45 @@ class _Connection:
     def _deliver_down(self, item):
         piece, trips = item
         if isinstance(piece, bytes):
-            self._relay.trips = max(self._relay.trips, trips)
+            self._counts.trips = max(self._counts.trips, trips)
             if line := STATUS.match(piece):
-                self._relay.note(self._number, trips, "<", line[0])
+                self._counts.note(self._number, trips, "<", line[0])
         self.client.deliver(piece)
 
 
 class _Relay:
-    """The listening end; keeps the counts."""
+    """The listening end."""
 
     def __init__(self, target, rtt, trace):
         host, _, port = target.rpartition(":")
         self.target, self.rtt, self._trace = (host.strip("[]"), int(port)), rtt, trace
-        self.loop = None
-        self.connections = self.requests = self.trips = 0
-        self._first = self._last = 0.0
+        self.loop = self.counts = None
 
-    def connected(self):
-        """(number of the connection, round trips there were once it is established)"""
-        self.connections += 1
-        if self.connections == 1:
-            self._first = self.loop.time()
-        self.note(self.connections, self.trips, "*", b"connect")
-        return self.connections, self.trips + 1
+    def _begin_counts(self):
+        self.counts = _Counts(self.loop.time, self._trace)
 
-    def note(self, connection, trips, mark, line, not_before=0.0):
-        self._last = max(self._last, self.loop.time())
-        if self._trace:
-            at = max(self.loop.time(), not_before) - self._first
-            print(f"{at * 1000:8.1f} {connection:4d} {trips:4d} {mark} {line.decode(errors='replace').strip()}", file=self._trace, flush=True)
-
-    def counted(self):
-        return {"connections": self.connections, "requests": self.requests, "round_trips": self.trips, "seconds": round(self._last - self._first, 4)}
+    def _print_counts(self):
+        print(self.counts, flush=True)
+        self._begin_counts()
 
     async def run(self):
         self.loop = asyncio.get_running_loop()
+        self._begin_counts()
         stopped = asyncio.Event()
         self.loop.add_signal_handler(signal.SIGTERM, stopped.set)
-        self._stop_at_end_of(sys.stdin, stopped)
+        self._listen_to(sys.stdin, stopped)
         server = await self.loop.create_server(lambda: _Connection(self).client, "127.0.0.1", 0, backlog=1024)
         print("{}:{}".format(*server.sockets[0].getsockname()), flush=True)
         await stopped.wait()
         server.close()
-        print(json.dumps(self.counted()), flush=True)
+        self._print_counts()
 
-    def _stop_at_end_of(self, stream, stopped):
+    def _listen_to(self, stream, stopped):
         def readable():
-            if not stream.buffer.raw.read(4096):
+            text = stream.buffer.raw.read(4096)
+            for _ in range(text.count(b"\n")):
+                self._print_counts()
+            if not text:
                 self.loop.remove_reader(stream)
                 stopped.set()
 
