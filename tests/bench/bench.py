@@ -134,7 +134,8 @@ class Bench:
         home = work / "home"
         home.mkdir(exist_ok=True)
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "XDG_DATA_HOME": str(home),
-                            "TMPDIR": str(work), "CONTAINERS_STORAGE_CONF": str(work / "storage.conf")}
+                            "TMPDIR": str(work), "CONTAINERS_STORAGE_CONF": str(work / "storage.conf"),
+                            **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}}
         self.done = []  # (work, {program: [Measured]}, {program: bytes stored})
 
     # ---- the work
@@ -375,7 +376,8 @@ class Bench:
             for tug in (name for name in results if name.partition(" ")[0] == "tug"):
                 mine = results[tug]
                 own = f"{seconds(mine, 'wall')}, CPU {seconds(mine, 'cpu')}, {max(r.rss for r in mine):.0f} MB{trips(mine)}"
-                yield (work + tug.removeprefix("tug").replace(" ", ", ", 1), own, *(self.beside(mine, results.get(other), tug, other, stored) for other in others))
+                beside = (self.beside(mine, results.get(other), tug, other, stored) for other in others)
+                yield (work + tug.removeprefix("tug").replace(" ", ", ", 1), own, *beside)
 
     @staticmethod
     def beside(mine, theirs, tug, other, stored):
