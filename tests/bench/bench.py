@@ -140,40 +140,40 @@ class Bench:
 
     # ---- the work
 
-    def image_layout(self, name, layers):
-        """A layout that has one image with these layers (bytes), tagged "app"."""
-        layout = Layout(self.work / name)
-        descriptors = [layout.blob(data, GZIP_LAYER) for data in layers]
-        config = layout.json_blob({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [d["digest"] for d in descriptors]}},
-                                  "application/vnd.oci.image.config.v1+json")
-        layout.add(layout.manifest(config, descriptors), "app")
-        return layout.path
-
     def files_layout(self):
         """One image of at least 500 MB in gzip layers, from this machine's own files."""
-        def compressed(directories):
+        path = self.work / "layout"
+        if path.exists():
+            return path
+        layout = Layout(path)
+        layers = []
+        for directories in self.sizes.directories:
             present = [d for d in directories if os.path.isdir("/" + d)]
             tar = subprocess.Popen(["tar", "-C", "/", "--sort=name", "--ignore-failed-read", "-cf", "-", *present], stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
             data = subprocess.run(["gzip", "-1n"], stdin=tar.stdout, stdout=subprocess.PIPE, check=True).stdout
             tar.wait()
-            return data
-
-        path = self.work / "layout"
-        if not path.exists():
-            self.image_layout("layout", map(compressed, self.sizes.directories))
-        sizes = [blob.stat().st_size for blob in path.glob("blobs/sha256/*")]
-        print(f"# layout: {len(sizes)} blobs, {sum(sizes) / 1e6:.0f} MB", flush=True)
+            layers.append(layout.blob(data, GZIP_LAYER))
+        config = layout.json_blob({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64] * len(layers)}},
+                                  "application/vnd.oci.image.config.v1+json")
+        layout.add(layout.manifest(config, layers), "app")
+        print(f"# layout: {len(layers)} gzip layers, {sum(layer['size'] for layer in layers) / 1e6:.0f} MB", flush=True)
         return path
 
+    def noise_layout(self, name, layers):
+        """An image whose layers have a file each, of so many bytes that do not compress: [(bytes, seed)]."""
+        layout = Layout(self.work / name)
+        layout.add(layout.image([{f"file-{seed}": noise(size, seed)} for size, seed in layers], level=1), "app")
+        return layout.path
+
     def small_layout(self):
-        """Small layers of 10 to 97 KB, which do not compress."""
-        return self.image_layout("small", (noise(10_000 + 3_000 * n) for n in range(self.sizes.small_layers)))
+        """Layers of 10 to 97 KB."""
+        return self.noise_layout("small", [(10_000 + 3_000 * n, n) for n in range(self.sizes.small_layers)])
 
     def bulk_layouts(self):
         """Images with 10 layers in common and one of their own. One layout each, because crane knows no names in a layout."""
-        shared = [noise(10_000 + 3_000 * n) for n in range(10)]
-        return [self.image_layout(f"bulk/{n}", [*shared, noise(20_000, seed=n)]) for n in range(self.sizes.bulk_images)]
+        shared = [(10_000 + 3_000 * n, n) for n in range(10)]
+        return [self.noise_layout(f"bulk/{n}", [*shared, (20_000, 10 + n)]) for n in range(self.sizes.bulk_images)]
 
     def huge_layout(self):
         """One 5 GB blob (a sparse file: what counts is how it is sent)."""
