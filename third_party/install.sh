@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages of packages.txt that are missing.
-#   sh third_party/install.sh [--print] [GROUP...]      groups: build (default), static, demo, test, sanitize
+#   sh third_party/install.sh [--print] [GROUP...]      groups: build (default), static, demo, test, package, sanitize
 # Debian 12 only; as root, or as a user who may use sudo. Does nothing, without the network, when nothing is missing.
 # --print: only prints what is missing, one package a line. apt's own output goes to stderr.
 set -eu

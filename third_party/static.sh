@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds tug as one file that needs no shared library:
+# Builds tug as one file that needs no shared library, and a .tar.gz of it with its manual pages and completions:
 #   sh third_party/static.sh
 # Installs the packages that are missing (as root, or through sudo), builds a small libcurl, a small SQLite and ISA-L from Debian's own
 # source packages, and tug with the CMake preset `static`. Works from any directory, again and again: the libraries are built once, and then
@@ -113,9 +113,14 @@ fi
 say "building tug with the static preset"
 cd "$root"
 cmake --preset static
-cmake --build --preset static --target tug-cli
+cmake --build --preset static --target tug-cli tug-docs
 
 say "checking that it needs no shared library"
 ! readelf --dynamic --program-headers "$build/tug" | grep -E 'NEEDED|INTERP' || exit 1
 "$build/tug" --version
 say "$build/tug, $(stat -c %s "$build/tug") bytes"
+
+say "packing it with manual pages and completions"
+rm -f "$build"/tug-*.tar.gz
+(cd "$build" && cpack)
+say "$(ls "$build"/tug-*.tar.gz)"

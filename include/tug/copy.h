@@ -1,5 +1,5 @@
-// One copy: what to copy and how (CopyRequest), and what came of it (CopyReport). Values, and the
-// function that does it.
+// One copy: how it is done (CopyOptions), and what came of it (CopyReport). Values, and the
+// functions that do it.
 #ifndef TUG_COPY_H_
 #define TUG_COPY_H_
 
@@ -7,6 +7,7 @@
 #include "tug/digest.h"
 #include "tug/progress.h"
 #include "tug/reference.h"
+#include "tug/registry.h"
 #include "tug/transport.h"
 
 #include <chrono>
@@ -33,8 +34,10 @@ struct CopyOptions {
   InstanceSelection instances;
   Platform platform = Platform::host();  // for Kind::system, after --override-os/-arch/-variant
   std::vector<std::string>
-      additional_tags;        // names only: pushed to the destination's repository as well
-  int parallel_blobs = 6;     // bodies in flight
+      additional_tags;  // names only: pushed to the destination's repository as well
+  // Bodies in flight at most; unset: 6, and beside them small ones, which cost round trips and no
+  // bandwidth.
+  std::optional<int> parallel_blobs = {};
   bool skip_existing = true;  // the tag has our digest already: send nothing
   bool preserve_digests = false;
   // --format: manifests of another kind are refused, since none is converted (Error(usage)).
@@ -74,6 +77,21 @@ struct CopyReport {
 // no tag was moved to anything incomplete.
 CopyReport copy_image(ImageSource& source, ImageDestination& destination,
                       const CopyOptions& options, Progress& progress, std::stop_token stop);
+
+// How the ends of a copy are reached when they are given by name.
+struct CopyAccess {
+  RegistryAccess source = {};
+  RegistryAccess destination = {};
+  RetryPolicy retry = {};
+  Timeouts timeouts = {};
+};
+
+// The same with references in place of opened ends, as `tug copy` does it: credentials, CAs,
+// registries.conf and policy.json are looked for where they usually are. But nothing is kept of a
+// push that broke off. Throws Error(denied) too, when the policy forbids the source.
+CopyReport copy_image(const ImageReference& source, const ImageReference& destination,
+                      const CopyOptions& options = {}, const CopyAccess& access = {},
+                      Progress* progress = nullptr, const std::stop_token& stop = {});
 
 }  // namespace tug
 

@@ -237,16 +237,11 @@ std::string read_fd(int fd, const std::string& name, std::size_t max_bytes) {
   return bytes;
 }
 
-namespace {
-
-// Empty with errno set on failure.
 UniqueFd open_for_reading(const std::string& path) {
   if (!has_nul(path)) return UniqueFd(open_retrying(AT_FDCWD, path.c_str(), kReadFlags));
   errno = EINVAL;
   return {};
 }
-
-}  // namespace
 
 std::string read_file(const std::string& path, std::size_t max_bytes) {
   const UniqueFd fd = open_for_reading(path);

@@ -53,6 +53,8 @@ UniqueFd open_beneath_by_walk(int directory, const std::string& relative, bool f
 std::string read_file(const std::string& path, std::size_t max_bytes);
 // The same, but a file (or directory on the way) that is not there is nullopt.
 std::optional<std::string> read_file_if_exists(const std::string& path, std::size_t max_bytes);
+// Whatever kind of file it is; waits for no device. Empty with errno set on failure.
+UniqueFd open_for_reading(const std::string& path);
 // The content of the open regular file `fd`; `name` is for messages.
 std::string read_fd(int fd, const std::string& name, std::size_t max_bytes);
 

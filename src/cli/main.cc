@@ -92,17 +92,6 @@ int run_without_verb(const Program& program, const std::vector<std::string>& wor
   return EXIT_SUCCESS;
 }
 
-void check_argument_count(const Program& program, const Verb& verb, const Arguments& arguments) {
-  const std::size_t given = arguments.positional().size();
-  if (given == verb.argument_count || verb.argument_count == kJudgedByVerb) return;
-  throw Error(
-      ErrorKind::usage,
-      fmt::format("{} takes exactly {} argument{}{}, not {}", verb.name, verb.argument_count,
-                  verb.argument_count == 1 ? "" : "s",
-                  *verb.arguments == '\0' ? "" : fmt::format(" ({})", verb.arguments), given))
-      .set_hint(fmt::format("\"{} {} --help\" shows how", program.name, verb.name));
-}
-
 int run_verb(const Program& program, const Verb& verb, const std::vector<std::string>& words,
              StopOnSignal& signals) {
   const Arguments arguments = parse_arguments(all_options(verb), words);
@@ -114,7 +103,8 @@ int run_verb(const Program& program, const Verb& verb, const std::vector<std::st
     write_stdout(program.version_line + "\n");
     return EXIT_SUCCESS;
   }
-  check_argument_count(program, verb, arguments);
+  if (verb.argument_count != kJudgedByVerb)
+    require_arguments(arguments, verb.argument_count, verb.name, verb.arguments, program.name);
   if (const auto limit = arguments.duration("command-timeout"); limit && limit->count() > 0)
     signals.set_time_limit(*limit);
   Context context(program.name, arguments, signals.token());

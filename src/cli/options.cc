@@ -195,6 +195,17 @@ std::optional<std::uint64_t> Arguments::bytes(std::string_view name, std::uint64
                           name, printable(*text, 40), human_bytes(low), human_bytes(high)));
 }
 
+void require_arguments(const Arguments& arguments, std::size_t count, std::string_view verb,
+                       std::string_view names, std::string_view program) {
+  const std::size_t given = arguments.positional().size();
+  if (given == count) return;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("{} takes exactly {} argument{}{}, not {}", verb, count, count == 1 ? "" : "s",
+                  names.empty() ? "" : fmt::format(" ({})", names), given))
+      .set_hint(fmt::format("\"{} {} --help\" shows how", program, verb));
+}
+
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   struct Unit {
     std::string_view name;

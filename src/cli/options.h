@@ -71,6 +71,10 @@ const Option* find_option(const std::vector<OptionGroup>& groups, std::string_vi
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
                           const std::vector<std::string>& words);
 
+// Throws Error(usage) unless there are `count` arguments; `names` is what a verb's are called.
+void require_arguments(const Arguments& arguments, std::size_t count, std::string_view verb,
+                       std::string_view names, std::string_view program);
+
 // A Go duration: "30s", "1m30s", "500ms", "1.5h", "0". nullopt when it is none or negative.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 

@@ -52,6 +52,8 @@ LevelName name_of(Level level) noexcept {
       return {"info", "INFO"};
     case Level::warning:
       return {"warning", "WARN"};
+    case Level::error:
+      return {"error", "ERRO"};
     case Level::fatal:
       break;
   }

@@ -23,7 +23,7 @@ void write_stderr_line(std::string_view line) noexcept;
 
 // One line on standard error: `time="…" level=fatal msg="…"`, or on a terminal `FATA[0000] …`. Any
 // thread; never throws.
-enum class Level { debug, info, warning, fatal };
+enum class Level { debug, info, warning, error, fatal };
 void log_line(Level level, std::string_view message) noexcept;
 
 // Draws `lines` below everything else on the terminal that standard error is, in place of those

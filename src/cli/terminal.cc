@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/stop.h"
+#include "base/strings.h"
 #include "cli/output.h"
 
 #include <tug/error.h>
@@ -14,6 +15,8 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <span>
+#include <utility>
 
 namespace tug::cli {
 namespace {
@@ -22,13 +25,57 @@ namespace {
 // R3.6).
 constexpr std::size_t kMaxInput = std::size_t{128} * 1024;
 
-Error unreadable() { return {ErrorKind::local, "reading standard input: " + errno_text(errno)}; }
+Error unreadable(const std::string& name) {
+  return {ErrorKind::local, "reading " + name + ": " + errno_text(errno)};
+}
+
+// Reading that a stop ends, however long nothing comes.
+class StoppableReader {
+ public:
+  StoppableReader(int fd, std::string name, const std::stop_token& stop)
+      : fd_(fd),
+        name_(std::move(name)),
+        stop_(stop),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        waker_(stop, Waker{wake_}) {}
+  StoppableReader(const StoppableReader&) = delete;
+  StoppableReader& operator=(const StoppableReader&) = delete;
+
+  // 0 at the end.
+  std::size_t read(std::span<char> buffer) {
+    for (;;) {
+      wait();
+      const ssize_t got = ::read(fd_, buffer.data(), buffer.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR && errno != EAGAIN) throw unreadable(name_);
+    }
+  }
+
+ private:
+  struct Waker {
+    const UniqueFd& wake;
+    void operator()() const noexcept { (void)::eventfd_write(wake.get(), 1); }
+  };
+
+  void wait() const {
+    std::array<pollfd, 2> fds{pollfd{fd_, POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+    while (::poll(fds.data(), fds.size(), -1) < 0) {
+      if (errno != EINTR) throw unreadable(name_);
+    }
+    throw_if_stopped(stop_);
+  }
+
+  const int fd_;
+  const std::string name_;
+  const std::stop_token& stop_;
+  UniqueFd wake_;
+  std::stop_callback<Waker> waker_;
+};
 
 // Bytes of standard input, one after the other, while nobody asks us to stop.
 class Input {
  public:
-  explicit Input(const std::stop_token& stop)
-      : stop_(stop), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), waker_(stop, Waker{wake_}) {
+  explicit Input(const std::stop_token& stop) : reader_(STDIN_FILENO, "standard input", stop) {
     // So that no copy of a secret is left behind by growing.
     text_.reserve(kMaxInput);
   }
@@ -38,13 +85,8 @@ class Input {
 
   // False at the end of the input.
   bool read_byte() {
-    wait();
     char byte = 0;
-    ssize_t got = -1;
-    do got = ::read(STDIN_FILENO, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got < 0) throw unreadable();
-    if (got == 0) return false;
+    if (reader_.read({&byte, 1}) == 0) return false;
     if (text_.size() == kMaxInput)
       throw Error(ErrorKind::limit, "standard input has more than a password can be");
     text_.push_back(byte);
@@ -64,22 +106,7 @@ class Input {
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
 
  private:
-  struct Waker {
-    const UniqueFd& wake;
-    void operator()() const noexcept { (void)::eventfd_write(wake.get(), 1); }
-  };
-
-  void wait() const {
-    std::array<pollfd, 2> fds{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
-    while (::poll(fds.data(), fds.size(), -1) < 0) {
-      if (errno != EINTR) throw unreadable();
-    }
-    throw_if_stopped(stop_);
-  }
-
-  const std::stop_token& stop_;
-  UniqueFd wake_;
-  std::stop_callback<Waker> waker_;
+  StoppableReader reader_;
   std::string text_;
 };
 
@@ -140,6 +167,28 @@ Secret read_secret_to_end(const std::stop_token& stop) {
   }
   input.chomp();
   return input.take();
+}
+
+std::string read_input(const std::string& path, std::size_t max_bytes,
+                       const std::stop_token& stop) {
+  constexpr std::size_t kPiece = std::size_t{64} * 1024;
+  const bool is_stdin = path == "-";
+  const UniqueFd file = is_stdin ? UniqueFd() : open_for_reading(path);
+  if (!is_stdin && !file)
+    throw Error(ErrorKind::local, "cannot open " + path + ": " + errno_text(errno));
+  const std::string name = is_stdin ? "standard input" : path;
+  StoppableReader reader(is_stdin ? STDIN_FILENO : file.get(), name, stop);
+  std::string text;
+  for (;;) {
+    const std::size_t before = text.size();
+    text.resize(before + kPiece);
+    text.resize(before + reader.read(std::span(text).subspan(before)));
+    if (text.size() == before) return text;
+    if (text.size() > max_bytes) {
+      throw Error(ErrorKind::limit, name + " is larger than " + human_bytes(max_bytes) +
+                                        ", the most that is read of such a file");
+    }
+  }
 }
 
 }  // namespace tug::cli

@@ -1,9 +1,11 @@
-// What a person, or a pipe, says on standard input. Nothing is read beyond what is asked for.
+// What a person, or a pipe, says on standard input or in a file. Nothing is read beyond what is
+// asked for.
 #ifndef TUG_CLI_TERMINAL_H_
 #define TUG_CLI_TERMINAL_H_
 
 #include <tug/secret.h>
 
+#include <cstddef>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -22,6 +24,10 @@ Secret ask_secret(std::string_view prompt, const std::stop_token& stop);
 
 // Standard input to its end, less one line break there.
 Secret read_secret_to_end(const std::stop_token& stop);
+
+// What `path` has, to its end: a file or a pipe; "-" is standard input. Throws Error(local), and
+// Error(limit) for more than `max_bytes`.
+std::string read_input(const std::string& path, std::size_t max_bytes, const std::stop_token& stop);
 
 }  // namespace tug::cli
 

@@ -2,11 +2,11 @@
 
 #include "base/parallel.h"
 #include "base/stop.h"
+#include "copy/blob_mover.h"
 #include "copy/candidates.h"
 #include "copy/finals.h"
 #include "copy/layers.h"
 #include "copy/plan.h"
-#include "copy/send_layer.h"
 #include "stream/file_source.h"
 
 #include <tug/error.h>
@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -26,20 +25,10 @@
 namespace tug {
 namespace {
 
-// Probes carry no body: many more of them than of bodies may be under way (user-asks 5).
-constexpr std::size_t kParallelProbes = 24;
 constexpr std::size_t kParallelManifests = 8;
 constexpr int kMissingBlobRounds = 2;
 constexpr std::size_t kMaxLearnedChildren = 64;
 constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
-
-// What became of a planned blob.
-struct BlobState {
-  std::optional<Descriptor> made;  // what the destination holds for it; set once it is there
-  BlobOutcome outcome = BlobOutcome::existed;
-  std::uint64_t bytes_sent = 0;
-  bool converted = false;  // it was compressed here: its digest was not known before
-};
 
 // A manifest that the destination did not take because of what it names.
 struct Refusal {
@@ -67,7 +56,7 @@ class Copy {
     check_compression();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
-    states_.resize(plan_.blobs.size());
+    blobs_.emplace(plan_, options_, environment_, candidates_, destination_, progress_, stop_);
     finish_against_destination();
     report_.elapsed = std::chrono::steady_clock::now() - start;
     return std::move(report_);
@@ -119,7 +108,7 @@ class Copy {
       if (children.size() > kMaxLearnedChildren) return;
       std::vector<std::optional<RawManifest>> manifests(children.size());
       parallel_for_each(
-          children, kParallelProbes, stop_, [&](Descriptor& child, const std::stop_token& stop) {
+          children, kParallelRequests, stop_, [&](Descriptor& child, const std::stop_token& stop) {
             manifests[static_cast<std::size_t>(&child - children.data())] =
                 unless_it_fails([&] { return destination_.read_manifest(child, stop); });
           });
@@ -167,7 +156,8 @@ class Copy {
     if (!tag_names(top.descriptor) || !children_are_there()) return false;
     refuse_changed_digest(top.descriptor);
     progress_.line("Skipping: image already present at destination");
-    for (std::size_t blob = 0; blob < states_.size(); ++blob) states_[blob].made = expected(blob);
+    for (std::size_t blob = 0; blob < plan_.blobs.size(); ++blob)
+      blobs_->assume_there(blob, *expected(blob));
     report_.skipped = true;
     report_.manifest = top.descriptor;
     report_.tags = destination_tags();
@@ -205,7 +195,7 @@ class Copy {
     for (std::size_t node = 0; node + 1 < finals_.size(); ++node)
       children.push_back(finals_[node].descriptor);
     std::atomic<bool> all = true;
-    parallel_for_each(children, kParallelProbes, stop_,
+    parallel_for_each(children, kParallelRequests, stop_,
                       [&](const Descriptor& child, const std::stop_token& stop) {
                         if (all && !destination_.has_manifest(child, stop)) all = false;
                       });
@@ -216,14 +206,11 @@ class Copy {
 
   void copy_all() {
     announce();
-    ensure_blobs();
+    blobs_->move_all();
     if (!options_.dry_run) {
       put_manifests();
       destination_.finish(stop_);
-      // The others were remembered when they were sent.
-      std::vector<std::size_t> blobs = all_blobs();
-      std::erase_if(blobs, [this](std::size_t blob) { return states_[blob].converted; });
-      remember(blobs);
+      blobs_->remember_all();
     } else {
       plan_manifests();
     }
@@ -262,139 +249,11 @@ class Copy {
     progress_.line("Copying config " + image.manifest.config().digest.str());
   }
 
-  // Two rounds, so that the number of round trips in a row does not depend on the number of blobs:
-  // ask for all, then send what is missing, the largest first.
-  void ensure_blobs() {
-    std::vector<std::size_t> all = all_blobs();
-    parallel_for_each(
-        all, kParallelProbes, stop_,
-        [this](std::size_t blob, const std::stop_token& stop) { find_at_destination(blob, stop); });
-    std::vector<std::size_t> missing;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(missing),
-                 [this](std::size_t blob) { return !states_[blob].made; });
-    refuse_layers_with_other_digests();
-    if (options_.dry_run) return;
-    announce_bytes(missing);
-    const auto bodies = static_cast<std::size_t>(std::max(1, options_.parallel_blobs));
-    parallel_for_each(
-        missing, bodies, stop_,
-        [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
-  }
-
-  void announce_bytes(const std::vector<std::size_t>& blobs) {
-    std::uint64_t bytes = 0;
-    for (const std::size_t blob : blobs) {
-      if (plan_.blobs[blob].blob.form != Blob::Form::exact) return;  // nobody knows
-      bytes += plan_.blobs[blob].blob.open_size;
-    }
-    progress_.to_send(bytes);
-  }
-
-  [[nodiscard]] std::vector<std::size_t> all_blobs() const {
-    std::vector<std::size_t> all(plan_.blobs.size());
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    return all;
-  }
-
-  // Before they are sent: where the manifest may not change, its layers may not either.
-  void refuse_layers_with_other_digests() const {
-    const bool to_a_digest = repository_ && repository_->digest();
-    if (!options_.preserve_digests && !to_a_digest) return;
-    for (std::size_t blob = 0; blob < states_.size(); ++blob) {
-      const Blob& planned = plan_.blobs[blob].blob;
-      const auto& made = states_[blob].made;
-      if (planned.form == Blob::Form::exact || (made && made->digest == planned.descriptor.digest))
-        continue;
-      throw Error(ErrorKind::usage,
-                  fmt::format("the layer {} would have to be compressed anew, which changes the "
-                              "image's digest, and {} forbids it",
-                              planned.descriptor.digest.str(),
-                              to_a_digest ? "a destination by digest" : "--preserve-digests"));
-    }
-  }
-
-  void find_at_destination(std::size_t blob, const std::stop_token& stop) {
-    for (const Candidate& candidate : candidates_.of(plan_.blobs[blob].blob)) {
-      if (auto found = probe(candidate.descriptor, stop)) {
-        settle(blob, std::move(*found), BlobOutcome::existed);
-        return;
-      }
-      for (const RegistryReference& from : candidate.mount_from) {
-        if (auto mounted = mount(candidate.descriptor, from, stop)) {
-          settle(blob, std::move(*mounted), BlobOutcome::mounted);
-          return;
-        }
-      }
-    }
-    if (options_.dry_run) states_[blob].outcome = BlobOutcome::uploaded;
-  }
-
-  // A dry run must not change anything: it says where the blob would come from, if the registry
-  // lets us.
-  std::optional<Descriptor> mount(const Descriptor& candidate, const RegistryReference& from,
-                                  const std::stop_token& stop) {
-    if (options_.dry_run) return candidate;
-    if (!destination_.mount_blob(candidate, from, stop)) return std::nullopt;
-    return candidate.size != 0 ? std::optional(candidate) : probe(candidate, stop);
-  }
-
-  std::optional<Descriptor> probe(const Descriptor& candidate, const std::stop_token& stop) {
-    if (candidate.size != 0)
-      return destination_.has_blob(candidate, stop) ? std::optional(candidate) : std::nullopt;
-    const auto size = destination_.blob_size(candidate.digest, stop);
-    if (!size) return std::nullopt;
-    Descriptor found = candidate;
-    found.size = *size;
-    return found;
-  }
-
-  void settle(std::size_t blob, Descriptor descriptor, BlobOutcome outcome) {
-    states_[blob].made = std::move(descriptor);
-    states_[blob].outcome = outcome;
-    progress_.blob_finished(*states_[blob].made, outcome);
-  }
-
-  // --- sending
-
-  void upload(std::size_t blob, const std::stop_token& stop) {
-    const Blob& planned = plan_.blobs[blob].blob;
-    const Descriptor& shown = planned.descriptor;
-    with_context([&] { return "blob " + shown.digest.str(); },
-                 [&] {
-                   progress_.blob_started(
-                       shown, planned.form == Blob::Form::exact ? planned.open_size : 0);
-                   const SentCallback sent = [&](std::uint64_t bytes) {
-                     progress_.blob_bytes(shown, bytes);
-                   };
-                   if (planned.form == Blob::Form::exact) {
-                     states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
-                     settle(blob, shown, BlobOutcome::uploaded);
-                   } else {
-                     compress_and_upload(blob, sent, stop);
-                   }
-                 });
-  }
-
-  void compress_and_upload(std::size_t blob, const SentCallback& sent,
-                           const std::stop_token& stop) {
-    const Blob& planned = plan_.blobs[blob].blob;
-    const CompressionSpec spec = layer_compression(options_);
-    states_[blob].converted = true;
-    SentLayer layer = send_compressed(
-        planned, spec, compressed_media_type(planned.descriptor.media_type, spec.format),
-        destination_, environment_.pool, sent, stop);
-    states_[blob].bytes_sent += layer.bytes_sent;
-    settle(blob, std::move(layer.descriptor),
-           layer.existed ? BlobOutcome::existed : BlobOutcome::uploaded);
-    // At once: should this process be killed, the next one need not compress and send it again.
-    remember({blob});
-  }
-
   // --- manifests
 
   void make_finals() {
-    finals_ =
-        final_manifests(plan_, options_, [this](std::size_t blob) { return states_[blob].made; });
+    finals_ = final_manifests(plan_, options_,
+                              [this](std::size_t blob) { return blobs_->states()[blob].made; });
   }
 
   void plan_manifests() {
@@ -402,7 +261,7 @@ class Copy {
     report_.manifest = finals_.back().descriptor;
     report_.digest_is_final =
         !plan_.has_unmade_blobs() ||
-        std::all_of(states_.begin(), states_.end(),
+        std::all_of(blobs_->states().begin(), blobs_->states().end(),
                     [](const BlobState& state) { return state.made && state.made->size != 0; });
     report_.tags = destination_tags();
     put_additional_tags(finals_.back());
@@ -525,11 +384,7 @@ class Copy {
         blobs.insert(missing.begin(), missing.end());
       }
     }
-    std::vector<std::size_t> again(blobs.begin(), blobs.end());
-    parallel_for_each(again, static_cast<std::size_t>(std::max(1, options_.parallel_blobs)), stop_,
-                      [this](std::size_t blob, const std::stop_token& stop) {
-                        if (!appears_after_all(states_[blob], stop)) upload(blob, stop);
-                      });
+    blobs_->supply({blobs.begin(), blobs.end()});
   }
 
   static std::vector<std::size_t> copied_children(const PlannedIndex& index) {
@@ -544,29 +399,19 @@ class Copy {
     std::set<std::size_t> all(image.layers.begin(), image.layers.end());
     all.erase(CopyPlan::kNoBlob);
     all.insert(image.config);
+    const std::vector<BlobState>& states = blobs_->states();
     const auto select = [&](auto wanted) {
       std::vector<std::size_t> blobs;
       std::copy_if(all.begin(), all.end(), std::back_inserter(blobs), wanted);
       return blobs;
     };
     auto blobs = select([&](std::size_t b) {
-      return std::count(named.begin(), named.end(), states_[b].made->digest) > 0;
+      return std::count(named.begin(), named.end(), states[b].made->digest) > 0;
     });
     if (blobs.empty())
-      blobs = select([&](std::size_t b) { return states_[b].outcome != BlobOutcome::uploaded; });
+      blobs = select([&](std::size_t b) { return states[b].outcome != BlobOutcome::uploaded; });
     if (blobs.empty()) blobs = select([](std::size_t) { return true; });
     return blobs;
-  }
-
-  // Only for blobs that we sent ourselves: those may become visible late. One that was said to
-  // exist, or was mounted, is not trusted again.
-  bool appears_after_all(const BlobState& state, const std::stop_token& stop) {
-    if (state.outcome != BlobOutcome::uploaded) return false;
-    for (const auto wait : environment_.missing_blob_polls) {
-      sleep_for(wait, stop);
-      if (destination_.has_blob(*state.made, stop)) return true;
-    }
-    return false;
   }
 
   void put_additional_tags(const FinalManifest& manifest) {
@@ -594,8 +439,8 @@ class Copy {
 
   void report_sent() {
     report_.bytes_sent = sent_manifests_;
-    for (std::size_t i = 0; i < states_.size(); ++i) {
-      const BlobState& state = states_[i];
+    for (std::size_t i = 0; i < plan_.blobs.size(); ++i) {
+      const BlobState& state = blobs_->states()[i];
       report_.blobs.push_back({state.made ? *state.made : plan_.blobs[i].blob.descriptor,
                                state.outcome, state.bytes_sent});
       report_.bytes_sent += state.bytes_sent;
@@ -615,29 +460,6 @@ class Copy {
     }
   }
 
-  // Into the shared cache goes only what was hashed here or by the store.
-  void remember(const std::vector<std::size_t>& blobs) {
-    if (!repository_ || !options_.use_blob_info_cache) return;
-    BlobInfoCache::Facts facts;
-    for (const std::size_t i : blobs) {
-      const BlobState& state = states_[i];
-      const PlannedBlob& planned = plan_.blobs[i];
-      facts.locations.push_back(state.made->digest);
-      if (state.outcome == BlobOutcome::uploaded && planned.is_config)
-        facts.compressors.emplace_back(state.made->digest, "uncompressed");
-      const auto format = compression_of(state.made->media_type);
-      const bool is_stores_own = planned.blob.form == Blob::Form::layer_tar &&
-                                 planned.blob.descriptor_verified &&
-                                 state.made->digest == planned.blob.descriptor.digest;
-      if (!(state.converted || is_stores_own) || !format) continue;
-      facts.pairs.push_back({state.made->digest, *planned.blob.diff_id});
-      facts.compressors.emplace_back(state.made->digest,
-                                     *format == LayerCompression::gzip ? "gzip" : "zstd");
-      facts.compressors.emplace_back(*planned.blob.diff_id, "uncompressed");
-    }
-    environment_.cache.record(*repository_, facts);
-  }
-
   ImageSource& source_;
   ImageDestination& destination_;
   const CopyOptions& options_;
@@ -646,9 +468,8 @@ class Copy {
   const std::stop_token& stop_;
   const std::optional<RegistryReference> repository_;
   CopyPlan plan_;
-  std::vector<BlobState>
-      states_;  // parallel to plan_.blobs; each is touched by one worker at a time
   Candidates candidates_;
+  std::optional<BlobMover> blobs_;     // once there is a plan
   std::optional<Digest> existing_;     // what the destination's reference names now, if it was read
   std::vector<FinalManifest> finals_;  // parallel to plan_.nodes
   std::atomic<std::uint64_t> sent_manifests_{0};

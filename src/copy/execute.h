@@ -4,13 +4,18 @@
 
 #include "base/cpu_pool.h"
 #include "copy/blob_info_cache.h"
+#include "copy/body_slots.h"
+#include "copy/shared_blobs.h"
 
 #include <tug/copy.h>
 #include <tug/progress.h>
 #include <tug/transport.h>
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <stop_token>
+#include <vector>
 
 namespace tug {
 
@@ -23,6 +28,11 @@ struct CopyEnvironment {
   // stored (eventual consistency, registry-protocol.md 6.6).
   std::vector<std::chrono::milliseconds> missing_blob_polls{
       std::chrono::milliseconds(0), std::chrono::seconds(1), std::chrono::seconds(3)};
+  // Of copies that run beside each other or one after the other, for blobs that they share. Null:
+  // each is for itself.
+  std::shared_ptr<SharedBlobs> blobs = {};
+  // Null: each has as many as its options say.
+  std::shared_ptr<BodySlots> bodies = {};
 };
 
 // As copy_image() in tug/copy.h, with the shared parts given.

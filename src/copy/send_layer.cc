@@ -21,14 +21,6 @@ constexpr std::uint64_t kMayBecomeSmall = 16 * 1024 * 1024;
 // library does that too: then the registry refuses the sum of both halves, and all is sent again.)
 constexpr int kCompressorVersion = 1;
 
-// Names the compressed bytes before they are made.
-std::string resume_key(const Blob& layer, const CompressionSpec& spec) {
-  if (!layer.diff_id) return {};
-  return fmt::format("{} {}-{} v{}", layer.diff_id->str(),
-                     spec.format == LayerCompression::gzip ? "gzip" : "zstd",
-                     spec.level ? std::to_string(*spec.level) : "default", kCompressorVersion);
-}
-
 // A compressed layer whose first bytes have been made already.
 class PrefixedSource : public DigestingSource {
  public:
@@ -80,6 +72,13 @@ SentLayer send_known(const std::string& bytes, Descriptor descriptor, ImageDesti
 
 }  // namespace
 
+std::string compressed_key(const Blob& layer, const CompressionSpec& spec) {
+  if (!layer.diff_id) return {};
+  return fmt::format("{} {}-{} v{}", layer.diff_id->str(),
+                     spec.format == LayerCompression::gzip ? "gzip" : "zstd",
+                     spec.level ? std::to_string(*spec.level) : "default", kCompressorVersion);
+}
+
 SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const std::string& type,
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop) {
@@ -102,7 +101,7 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
     return compressed(offset);
   };
   const bool is_large = layer.open_size > kMayBecomeSmall;
-  const StreamedBlob streamed{type, open, is_large ? resume_key(layer, spec) : std::string()};
+  const StreamedBlob streamed{type, open, is_large ? compressed_key(layer, spec) : std::string()};
   Descriptor made = destination.put_stream(streamed, sent, stop);
   made.media_type = type;
   const std::uint64_t size = made.size;

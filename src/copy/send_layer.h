@@ -22,6 +22,10 @@ struct SentLayer {
   bool existed = false;  // the destination had what came out
 };
 
+// Names the bytes that `layer` (of Form::layer_tar) compresses to before they are made; "" when
+// nobody knows its diff ID.
+std::string compressed_key(const Blob& layer, const CompressionSpec& spec);
+
 // Compresses `layer` (of Form::layer_tar) as `spec` says and puts it to the destination under the
 // media type `type`. What compresses to less than 1 MiB is finished first (unless the tar has more
 // than 16 MiB), so that the destination can be asked for it before it is sent. Throws Error as

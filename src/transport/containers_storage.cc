@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "oci/json.h"
 #include "stream/file_source.h"
+#include "transport/open.h"
 #include "transport/storage_layer.h"
 #include "transport/storage_store.h"
 
@@ -381,6 +382,29 @@ std::unique_ptr<ImageSource> open_containers_storage(
                                                   : "its manifest is missing or damaged"));
     }
   }
+}
+
+ListedImages list_containers_storage(std::string_view store, const StorageEnvironment& environment,
+                                     const std::function<void(std::string_view)>& note) {
+  const StorageReference reference = StorageReference::parse_store(store);
+  if (!reference.image.empty()) {
+    throw Error(ErrorKind::usage, "containers-storage:" + printable(store, 300) +
+                                      " names an image, where all are asked for");
+  }
+  const StoreSnapshot snapshot =
+      StoreSnapshot::read(StorePaths::find(config_of(reference, environment), note));
+  ListedImages listed;
+  for (const StoredImage& image : snapshot.images()) {
+    const std::size_t before = listed.images.size();
+    for (const std::string& name : image.names) {
+      const bool is_digest = name.find('@') != std::string::npos;
+      // Of several stores the first has the name.
+      if (is_digest || snapshot.find_image(name) != &image) continue;
+      listed.images.push_back({name, {Transport::containers_storage, std::string(store) + name}});
+    }
+    if (listed.images.size() == before) ++listed.unnamed;
+  }
+  return listed;
 }
 
 }  // namespace tug

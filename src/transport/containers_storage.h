@@ -19,6 +19,8 @@
 
 namespace tug {
 
+struct ListedImages;  // open.h
+
 // Throws Error(not_found) "does not resolve to an image ID", Error(usage) for a reference,
 // configuration or driver that is not accepted, Error(local) for what cannot be read,
 // Error(integrity) for a broken store. `stop` ends the reading of layers, whose open() is
@@ -28,6 +30,12 @@ std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
     const std::function<void(std::string_view)>& note, const std::stop_token& stop,
     bool note_signatures = false);
+
+// All images of a store by each of their names with a tag. `store`: "[STORE]", or "" for the one
+// that is configured. Throws as open_containers_storage, and Error(usage) when `store` names an
+// image.
+ListedImages list_containers_storage(std::string_view store, const StorageEnvironment& environment,
+                                     const std::function<void(std::string_view)>& note);
 
 }  // namespace tug
 

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "oci/json.h"
 #include "stream/file_source.h"
+#include "transport/open.h"
 
 #include <tug/error.h>
 
@@ -14,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -286,6 +288,37 @@ std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
   const Descriptor& image = select_image(index, reference);
   return std::make_unique<OciLayoutSource>(
       reference, image, open_blob_store(std::move(directory), reference.path, shared_blob_dir));
+}
+
+ListedImages list_oci_layout(const OciReference& layout) {
+  if (layout.index || (!layout.name.empty() && layout.name != "*")) {
+    throw Error(ErrorKind::usage, layout.str() + " names an image, where all are asked for")
+        .set_hint("oci:" + layout.path);
+  }
+  const UniqueFd directory = open_layout_directory(layout.path);
+  check_layout_version(directory.get(), layout.path);
+  const Index index = read_index(directory.get(), layout.path);
+  ListedImages listed;
+  std::map<std::string, Digest> seen;
+  for (std::size_t i = 0; i < index.manifests().size(); ++i) {
+    const Descriptor& entry = index.manifests()[i];
+    const std::string* name = ref_name(entry);
+    if (name == nullptr || name->empty()) {
+      ++listed.unnamed;
+      continue;
+    }
+    const auto [other, is_new] = seen.emplace(*name, entry.digest);
+    if (!is_new && other->second != entry.digest) {
+      throw Error(
+          ErrorKind::usage,
+          layout.path + "/index.json lists several images under the name " + printable(*name, 200));
+    }
+    if (!is_new) continue;
+    // A name that looks like a position is reached by its own.
+    const std::string selected = name->front() == '@' ? "@" + std::to_string(i) : *name;
+    listed.images.push_back({*name, {Transport::oci, layout.path + ":" + selected}});
+  }
+  return listed;
 }
 
 }  // namespace tug

@@ -19,6 +19,8 @@
 
 namespace tug {
 
+struct ListedImages;  // open.h
+
 // What stands after "oci:": PATH, PATH:REF or PATH:@INDEX. The path ends at the first colon, as in
 // containers/image.
 struct OciReference {
@@ -42,6 +44,11 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
 // of version 1.0.0; Error(integrity) for a broken index.json; and what select_image throws.
 std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir);
+
+// All entries of index.json that have a name; of several entries for one image, under one name, the
+// first. Throws as open_oci_layout, and Error(usage): a name was given that is not "*"; a name
+// stands for several images.
+ListedImages list_oci_layout(const OciReference& layout);
 
 }  // namespace tug
 

@@ -33,6 +33,8 @@ bool is_never_served(Transport transport) {
                                     " of a copy is not supported by this version of tug");
 }
 
+constexpr std::string_view kStorage = "containers-storage:";
+
 }  // namespace
 
 std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
@@ -65,6 +67,20 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
     default:
       refuse(reference, "destination");
   }
+}
+
+ListedImages list_images(std::string_view place, const TransportEnvironment& environment) {
+  // The reference to a store needs an image, but here there may be none.
+  if (place.starts_with(kStorage)) {
+    return list_containers_storage(place.substr(kStorage.size()), StorageEnvironment::current(),
+                                   environment.note);
+  }
+  const ImageReference reference = ImageReference::parse(place);
+  if (reference.transport == Transport::oci)
+    return list_oci_layout(OciReference::parse(reference.rest));
+  throw Error(ErrorKind::usage, "all images of " + std::string(to_string(reference.transport)) +
+                                    ": cannot be listed by this version of tug")
+      .set_hint("oci:PATH and containers-storage: can");
 }
 
 }  // namespace tug

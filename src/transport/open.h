@@ -9,12 +9,14 @@
 #include <tug/registry.h>
 #include <tug/transport.h>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tug {
 
@@ -42,6 +44,22 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                                    const TransportOptions& options,
                                                    const TransportEnvironment& environment,
                                                    const std::stop_token& stop);
+
+// The images that a place holds, by the names that it has for them.
+struct ListedImages {
+  struct Image {
+    std::string name;  // "v1", "registry.example.com/team/app:1"
+    ImageReference reference;
+    friend bool operator==(const Image&, const Image&) = default;
+  };
+  std::vector<Image> images = {};
+  std::size_t unnamed = 0;  // images that have no such name
+};
+
+// `place`: "oci:PATH" (or "oci:PATH:*"), "containers-storage:", "containers-storage:[STORE]".
+// Throws Error(usage) for another place and for one that names an image, and what open_source
+// throws.
+ListedImages list_images(std::string_view place, const TransportEnvironment& environment);
 
 }  // namespace tug
 

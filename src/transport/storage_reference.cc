@@ -27,7 +27,7 @@ bool is_id(std::string_view text) noexcept {
 
 // [driver@]graphroot[+runroot][:opt,opt…]: split at the first '@', then at the first ':', then at
 // the first '+'.
-StoreSpec parse_store(std::string_view spec, std::string_view whole) {
+StoreSpec parse_spec(std::string_view spec, std::string_view whole) {
   StoreSpec store;
   if (const std::size_t at = spec.find('@'); at != std::string_view::npos) {
     store.driver = spec.substr(0, at);
@@ -98,16 +98,21 @@ ImageName parse_name(std::string_view text) {
 }  // namespace
 
 StorageReference StorageReference::parse(std::string_view rest) {
+  StorageReference reference = parse_store(rest);
+  if (reference.image.empty()) throw bad_reference(rest, "an image name or id is missing");
+  return reference;
+}
+
+StorageReference StorageReference::parse_store(std::string_view rest) {
   StorageReference reference;
   if (rest.starts_with('[')) {
     const std::size_t close = rest.find(']');
     if (close == std::string_view::npos) throw bad_reference(rest, "the bracket is not closed");
-    reference.store = parse_store(rest.substr(1, close - 1), rest);
+    reference.store = parse_spec(rest.substr(1, close - 1), rest);
     reference.image = rest.substr(close + 1);
   } else {
     reference.image = rest;
   }
-  if (reference.image.empty()) throw bad_reference(rest, "an image name or id is missing");
   return reference;
 }
 

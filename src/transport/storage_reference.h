@@ -29,6 +29,8 @@ struct StorageReference {
 
   // Throws Error(usage).
   static StorageReference parse(std::string_view rest);
+  // The same where no image need be named.
+  static StorageReference parse_store(std::string_view rest);
   friend bool operator==(const StorageReference&, const StorageReference&) = default;
 };
 

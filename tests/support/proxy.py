@@ -209,6 +209,7 @@ class SlowProxy(_TcpProxy):
         super().__init__(target)
         self._rate, self._hold_at = rate, hold_at
         self._released = threading.Event()
+        self._held = threading.Event()
 
     def __exit__(self, *details):
         self.stop()
@@ -234,7 +235,13 @@ class SlowProxy(_TcpProxy):
         if self._rate:
             time.sleep(len(data) / self._rate)
         if self._hold_at and connection.passed >= self._hold_at:
+            self._held.set()
             self._released.wait()
+
+    def wait_until_held(self, seconds=100):
+        """Until a first connection is held."""
+        if not self._held.wait(seconds):
+            raise TimeoutError("nothing is held")
 
 
 def _close(each):

@@ -1,11 +1,15 @@
 """The static program alone in an empty directory that is its root: what it pushes, how it finds hosts and CAs, and what it does not need."""
 
+import fcntl
 import gzip
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -139,6 +143,30 @@ class InAnEmptyRoot(SystemTest):
         headers = self.assert_success(self.tug("--dynamic", "--program-headers", "--wide", case.TUG, program="readelf")).out
         self.assertNotIn("NEEDED", headers)
         self.assertNotIn("INTERP", headers)
+
+    # ---- what it weighs
+
+    def test_the_file_is_small(self):
+        self.assertLessEqual(os.stat(case.TUG).st_size, 10_000_000)
+
+    def test_it_takes_little_memory(self):
+        """Looked at while --version waits for its output to be read; the kernel's own account (ru_maxrss) has this Python's memory in it."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)))
+        process = subprocess.Popen([case.TUG, "--version"], stdin=subprocess.DEVNULL, stdout=writer, env=self.environment)
+        os.close(writer)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 60
+        while True:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            where = pathlib.Path(f"/proc/{process.pid}/wchan").read_text()
+            if re.search(r"^Name:\ttug$", status, re.MULTILINE) and where.endswith("pipe_write"):
+                break
+            self.assertLess(time.monotonic(), deadline, status)
+            time.sleep(0.01)
+        self.assertLessEqual(int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)), 6 * 1024)
 
 
 if __name__ == "__main__":

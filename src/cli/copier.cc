@@ -1,0 +1,193 @@
+#include "cli/copier.h"
+
+#include "base/strings.h"
+#include "cli/output.h"
+
+#include <tug/error.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace tug::cli {
+namespace {
+
+constexpr std::array kUnsupportedFlags{
+    "sign-by",       "sign-by-sigstore",     "sign-by-sigstore-private-key",
+    "sign-identity", "sign-passphrase-file", "encryption-key",
+    "encrypt-layer", "decryption-key"};
+
+InstanceSelection instance_selection(const Arguments& arguments) {
+  const auto multi_arch = arguments.value("multi-arch");
+  const bool all = arguments.flag("all");
+  if (all && multi_arch) throw Error(ErrorKind::usage, "--all and --multi-arch exclude each other");
+  InstanceSelection selection;
+  if (all || multi_arch == "all") {
+    selection.kind = InstanceSelection::Kind::all;
+  } else if (multi_arch == "index-only") {
+    selection.kind = InstanceSelection::Kind::index_only;
+  } else if (multi_arch && *multi_arch != "system") {
+    if (multi_arch->find('/') == std::string::npos) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--multi-arch: \"{}\" is not system, all, index-only or a list of "
+                              "platforms such as linux/amd64,linux/arm64",
+                              printable(*multi_arch, 60)));
+    }
+    selection.kind = InstanceSelection::Kind::platforms;
+    for (const std::string_view platform : split(*multi_arch, ','))
+      selection.platforms.push_back(Platform::parse(trim(platform)));
+  }
+  return selection;
+}
+
+std::optional<LayerCompression> compression_format(const Arguments& arguments) {
+  const auto format = arguments.value("dest-compress-format");
+  if (!format) return std::nullopt;
+  if (*format == "gzip") return LayerCompression::gzip;
+  if (*format == "zstd") return LayerCompression::zstd;
+  if (*format == "zstd:chunked" || *format == "bzip2" || *format == "xz") {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--dest-compress-format: {} is not supported by this version of tug", *format))
+        .set_hint("gzip and zstd are");
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--dest-compress-format: \"{}\" is no compression format",
+                          printable(*format, 40)))
+      .set_hint("gzip or zstd");
+}
+
+std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
+  const auto format = arguments.value("format");
+  if (!format) return std::nullopt;
+  if (*format == "oci") return ManifestFormat::oci;
+  if (*format == "v2s2") return ManifestFormat::docker;
+  if (*format == "v2s1") {
+    throw Error(ErrorKind::usage, "--format: v2s1 is not supported")
+        .set_hint("registries have stopped taking schema 1; oci and v2s2 are supported");
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--format: \"{}\" is no manifest format", printable(*format, 40)))
+      .set_hint("oci or v2s2");
+}
+
+void refuse_unsupported(const Arguments& arguments) {
+  for (const char* name : kUnsupportedFlags) {
+    if (arguments.has(name)) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
+    }
+  }
+}
+
+// --additional-tag NAME:TAG or TAG: the same repository, another tag.
+std::string additional_tag(const std::string& text, const RegistryReference& destination) {
+  if (is_tag(text)) return text;
+  const auto colon = text.rfind(':');
+  if (colon != std::string::npos && is_tag(text.substr(colon + 1))) {
+    const std::string name = text.substr(0, colon);
+    if (name == destination.repository() || name == destination.name())
+      return text.substr(colon + 1);
+    if (is_repository_name(name) || name.find('/') != std::string::npos) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--additional-tag: {} is not in the destination's repository {}",
+                              printable(text), destination.name()));
+    }
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("--additional-tag: \"{}\" is not a tag", printable(text, 100)));
+}
+
+void add_tags(const Arguments& arguments, const ImageDestination& destination,
+              CopyOptions& options) {
+  const std::vector<std::string> texts = arguments.list("additional-tag");
+  if (texts.empty()) return;
+  const auto repository = destination.repository();
+  if (!repository) throw Error(ErrorKind::usage, "--additional-tag: the destination has no tags");
+  for (const std::string& text : texts)
+    options.additional_tags.push_back(additional_tag(text, *repository));
+}
+
+CopyOptions copy_options(const Arguments& arguments, const Context& context) {
+  constexpr std::int64_t kMostParallel = 256;
+  CopyOptions options;
+  options.instances = instance_selection(arguments);
+  options.platform = context.platform();
+  options.strip_removed_platforms = arguments.flag("strip-removed-platforms");
+  if (options.strip_removed_platforms &&
+      options.instances.kind != InstanceSelection::Kind::platforms) {
+    throw Error(ErrorKind::usage,
+                "--strip-removed-platforms needs --multi-arch with a list of platforms");
+  }
+  if (const auto parallel = arguments.integer("image-parallel-copies", 0, kMostParallel);
+      parallel && *parallel > 0) {
+    options.parallel_blobs = static_cast<int>(*parallel);
+  }
+  options.skip_existing = !arguments.flag("no-skip-existing");
+  options.preserve_digests = arguments.flag("preserve-digests");
+  options.format = manifest_format(arguments);
+  options.compression = compression_format(arguments);
+  if (const auto level = arguments.integer("dest-compress-level", -1, 22))
+    options.compression_level = static_cast<int>(*level);
+  options.force_compression = arguments.flag("dest-force-compress-format");
+  options.use_blob_info_cache = !arguments.flag("no-cache");
+  options.dry_run = arguments.flag("dry-run");
+  return options;
+}
+
+CopyOptions checked_options(const Arguments& arguments, const Context& context) {
+  refuse_unsupported(arguments);
+  if (arguments.has("tls-verify")) {
+    log_line(Level::warning,
+             "'--tls-verify' is deprecated, instead use: "
+             "--src-tls-verify, --dest-tls-verify");
+  }
+  return copy_options(arguments, context);
+}
+
+CopyEnvironment copy_environment(Context& context, const CopyOptions& options, Copier::Run run) {
+  CopyEnvironment environment = context.copies();
+  if (run == Copier::Run::many_images) {
+    environment.blobs = std::make_shared<SharedBlobs>();
+    environment.bodies = std::make_shared<BodySlots>(options.parallel_blobs);
+  }
+  return environment;
+}
+
+}  // namespace
+
+std::vector<Option> unsupported_copy_options() {
+  std::vector<Option> options;
+  for (const char* name : kUnsupportedFlags)
+    options.push_back({name, '\0', Option::Kind::value, "TEXT", "", true});
+  return options;
+}
+
+Copier::Copier(Context& context, const Arguments& arguments, Run run)
+    : arguments_(arguments),
+      policy_(context.policy()),
+      options_(checked_options(arguments, context)),
+      transports_(context.transports()),
+      registries_(context.registries()),
+      source_options_(transport_options(arguments, "src-")),
+      destination_options_(transport_options(arguments, "dest-")),
+      environment_(copy_environment(context, options_, run)) {}
+
+CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
+                        const std::stop_token& stop) const {
+  policy_.check(from);
+  const auto source = open_source(from, source_options_, transports_, stop);
+  const auto destination = open_destination(to, destination_options_, transports_, stop);
+  CopyOptions options = options_;
+  add_tags(arguments_, *destination, options);
+  return execute_copy(*source, *destination, options, environment_, progress, stop);
+}
+
+void Copier::all_succeeded() const noexcept {
+  if (registries_.resume && !options_.dry_run) registries_.resume->finished();
+}
+
+}  // namespace tug::cli
