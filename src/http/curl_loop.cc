@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "http/response_head.h"
+#include "http/spare_sockets.h"
 #include "http/transfer_clock.h"
 
 #include <tug/error.h>
@@ -90,8 +91,14 @@ std::uint64_t chunk_framing(std::size_t size) { return fmt::formatted_size("{:x}
 // One exchange in the loop. All members belong to the loop thread.
 class Transfer {
  public:
-  Transfer(Exchange& x, EasyPtr handle, const Client::Options& options)
-      : exchange_(x), request_(x.request), easy_(std::move(handle)), clock_(options.timeouts) {
+  // `spares` belongs to the loop and outlives it.
+  Transfer(Exchange& x, EasyPtr handle, const Client::Options& options, SpareSockets& spares)
+      : exchange_(x),
+        request_(x.request),
+        easy_(std::move(handle)),
+        spares_(spares),
+        opens_spare_(x.request.spare_connection),
+        clock_(options.timeouts) {
     set_connection_options(options);
     set_request_options(options);
     set_tls_options();
@@ -133,6 +140,8 @@ class Transfer {
   static std::size_t on_header(char* data, std::size_t size, std::size_t count,
                                void* self) noexcept;
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) noexcept;
+  static curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address) noexcept;
+  static int on_socket(void* self, curl_socket_t socket, curlsocktype) noexcept;
   static int on_request(void* self, char*, char*, int, int) noexcept;
   static CURLcode on_tls_context(CURL*, void* context, void* self) noexcept;
   std::size_t read(std::span<std::byte> target);
@@ -164,6 +173,9 @@ class Transfer {
   ListPtr headers_;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   std::shared_ptr<PeerCertificate> certificate_;
+  SpareSockets& spares_;
+  bool opens_spare_;              // with the first connection of its own
+  curl_socket_t connected_ = -1;  // a spare one that this transfer got
 
   TransferClock clock_;
   Clock::time_point begun_ = Clock::now();
@@ -204,6 +216,10 @@ void Transfer::set_connection_options(const Client::Options& options) {
   set(e, CURLOPT_TCP_KEEPIDLE, 30L);
   set(e, CURLOPT_TCP_KEEPINTVL, 30L);
   set(e, CURLOPT_MAXAGE_CONN, kMaxIdleSeconds);
+  set(e, CURLOPT_OPENSOCKETFUNCTION, &Transfer::on_open_socket);
+  set(e, CURLOPT_OPENSOCKETDATA, this);
+  set(e, CURLOPT_SOCKOPTFUNCTION, &Transfer::on_socket);
+  set(e, CURLOPT_SOCKOPTDATA, this);
   set(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set_proxy();
 }
@@ -352,6 +368,22 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) noexcept {
   transfer.taken_ = transfer.wire_ = 0;
   transfer.end_given_ = false;
   return CURL_SEEKFUNC_OK;
+}
+
+curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* address) noexcept {
+  auto& transfer = *static_cast<Transfer*>(self);
+  try {
+    const std::span all(reinterpret_cast<const std::byte*>(&address->addr), address->addrlen);
+    if (UniqueFd spare = transfer.spares_.take(all)) return transfer.connected_ = spare.release();
+    if (std::exchange(transfer.opens_spare_, false)) transfer.spares_.open(all);
+  } catch (...) {  // no memory: then without
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+int Transfer::on_socket(void* self, curl_socket_t socket, curlsocktype) noexcept {
+  const auto& transfer = *static_cast<Transfer*>(self);
+  return socket == transfer.connected_ ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
 }
 
 std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
@@ -683,6 +715,7 @@ struct CurlLoop::Impl {
   std::vector<Exchange*> woken;
   bool quit = false;
 
+  SpareSockets spares;
   std::vector<std::unique_ptr<Transfer>> active;
   std::vector<EasyPtr> idle;
 };
@@ -750,7 +783,7 @@ void CurlLoop::Impl::begin(Exchange& exchange) {
   }
   try {
     if (!exchange.failure) {
-      auto transfer = std::make_unique<Transfer>(exchange, acquire_handle(), options);
+      auto transfer = std::make_unique<Transfer>(exchange, acquire_handle(), options, spares);
       if (curl_multi_add_handle(multi.get(), transfer->easy()) != CURLM_OK) throw std::bad_alloc();
       active.push_back(std::move(transfer));
       return;

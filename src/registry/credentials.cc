@@ -181,6 +181,25 @@ CredentialLookup find_credential(const RegistryAccess& access, std::string_view 
   return find_stored_credential(auth_files(access), registry, repository, helper_list, log, stop);
 }
 
+bool may_have_credential(const RegistryAccess& access, std::string_view registry,
+                         std::string_view repository, const std::vector<std::string>& helper_list) {
+  if (access.anonymous) return false;
+  const auto is_program = [](const std::string& helper) { return helper != kAuthFilesHelper; };
+  const auto may_have = [&](const AuthFile& file) {
+    const auto text = read_file_if_exists(file.path, kMaxAuthFileBytes);
+    if (!text) return false;
+    const auto entry = match_auth_file(*text, file.format, registry, repository, file.path);
+    return entry.helper || entry.credential;
+  };
+  try {
+    const std::vector<AuthFile> files = auth_files(access);
+    return from_flags(access) || std::ranges::any_of(helper_list, is_program) ||
+           std::ranges::any_of(files, may_have);
+  } catch (const Error&) {
+    return true;  // whoever needs it is told
+  }
+}
+
 CredentialLookup find_stored_credential(const std::vector<AuthFile>& files,
                                         std::string_view registry, std::string_view repository,
                                         const std::vector<std::string>& helper_list, const Log& log,

@@ -60,8 +60,13 @@ CredentialLookup find_credential(const RegistryAccess& access, std::string_view 
                                  const std::vector<std::string>& helper_list, const Log& log,
                                  const std::stop_token& stop);
 
-// The same without flags: what `files` and helpers hold. An empty `repository` asks for the
-// registry as a whole.
+// Whether that could find any. Runs no helper: one that would have to be asked counts, and so does
+// a file that cannot be read.
+bool may_have_credential(const RegistryAccess& access, std::string_view registry,
+                         std::string_view repository, const std::vector<std::string>& helper_list);
+
+// find_credential() without flags: what `files` and helpers hold. An empty `repository` asks for
+// the registry as a whole.
 CredentialLookup find_stored_credential(const std::vector<AuthFile>& files,
                                         std::string_view registry, std::string_view repository,
                                         const std::vector<std::string>& helper_list, const Log& log,

@@ -48,6 +48,17 @@ bool speaks_http(const Answer& answer) {
          (status == 200 || status == 401 || http::is_retryable_status(status));
 }
 
+// To a question that carried its own content: nothing but a registry answers like this.
+bool is_of_registry(const Answer& answer) {
+  const http::Headers& headers = answer.response.headers;
+  return answer.response.status == 401 || headers.get("Docker-Distribution-Api-Version") ||
+         headers.get("Docker-Content-Digest");
+}
+
+Error neither(const Error& https, const std::string& http_outcome) {
+  return Error(https).add_context("neither by http (" + http_outcome + ") nor by https");
+}
+
 // Says nothing of credentials: a server in trouble, not a decision about who asks.
 bool is_no_answer(int status) noexcept {
   return http::is_retryable_status(status) || status >= 500;
@@ -80,21 +91,18 @@ Endpoint::Endpoint(const Environment& environment, std::string registry,
 // ---- the scheme and the first question
 // -----------------------------------------------------------
 
-void Endpoint::settle_scheme(const std::stop_token& stop) {
-  if (!state().scheme) ping(stop);
-}
-
 bool Endpoint::is_open() const {
   const std::lock_guard lock(mutex_);
   return state_.opened;
 }
 
-// Without `may_log_in` (--no-creds) a refusal is final, there is nothing to ask again with. Else
-// the ping comes before the search for credentials: it costs less than a helper program, and an
-// open registry, where a 404 is a tag that is not there yet, never needs them.
-std::optional<http::Response> Endpoint::open(const http::Request* question, bool may_log_in,
-                                             const std::stop_token& stop) {
-  std::optional<http::Response> answer;
+// Without credentials a refusal is final, there is nothing to ask again with: at an open registry a
+// 404 is a tag that is not there yet. With some, or with helpers that would have to be asked, the
+// ping comes first: it costs less than a helper program.
+std::optional<Answer> Endpoint::open(const http::Request* question,
+                                     const std::function<bool()>& may_log_in,
+                                     const std::stop_token& stop) {
+  std::optional<Answer> answer;
   if (is_open()) return answer;
   opening_.run(0, stop, [&] {
     if (is_open()) return true;
@@ -102,10 +110,12 @@ std::optional<http::Response> Endpoint::open(const http::Request* question, bool
       ping(stop);
       return true;
     }
-    answer = send(*question, stop);
-    if (answer->status == 401) learn(*answer);
-    if (is_no_answer(answer->status)) return true;  // the next request may ask again
-    if (may_log_in && may_be_for_strangers(answer->status)) {
+    answer = ask(*question, stop);
+    if (!answer) return true;
+    const int status = answer->response.status;
+    if (status == 401) learn(answer->response);
+    if (is_no_answer(status)) return true;  // the next request may ask again
+    if (may_be_for_strangers(status) && may_log_in()) {
       ping_for_challenges(stop);
       if (challenge()) answer.reset();
     }
@@ -114,6 +124,53 @@ std::optional<http::Response> Endpoint::open(const http::Request* question, bool
     return true;
   });
   return answer;
+}
+
+// With the scheme settled, unless the server is in trouble. nullopt: the answer was not the
+// registry's.
+std::optional<Answer> Endpoint::ask(const http::Request& question, const std::stop_token& stop) {
+  const auto known = state().scheme;
+  try {
+    Answer answer = ask_over(known.value_or("https"), question, stop);
+    if (!known) settle_scheme("https");
+    return answer;
+  } catch (const Error& https) {
+    if (known || !is_transport_failure(https)) throw;
+    return ask_over_http(question, https, stop);
+  }
+}
+
+// As ping_over_http(); what anybody may have said is no proof of a registry, a ping is.
+std::optional<Answer> Endpoint::ask_over_http(const http::Request& question, const Error& https,
+                                              const std::stop_token& stop) {
+  std::optional<Answer> answer;
+  try {
+    answer = ask_over("http", question, stop);
+  } catch (const Error& http) {
+    if (http.kind() == ErrorKind::interrupted) throw;
+    throw neither(https, http.message());
+  }
+  if (is_no_answer(answer->response.status)) return answer;
+  if (is_of_registry(*answer)) {
+    settle_scheme("http");
+    return answer;
+  }
+  judge_ping(ping_over_http(https, stop));
+  if (state().scheme != "http") answer.reset();
+  return answer;
+}
+
+Answer Endpoint::ask_over(std::string_view scheme, const http::Request& question,
+                          const std::stop_token& stop) {
+  http::Request request = question;
+  request.url = url_over(scheme, question.url.target());
+  request.spare_connection = !state().scheme && scheme == "https";
+  return {send(request, stop), request.url};
+}
+
+void Endpoint::settle_scheme(std::string_view scheme) {
+  const std::lock_guard lock(mutex_);
+  state_.scheme = scheme;
 }
 
 // GCR's repositories say 401 without more; its ping has the challenge.
@@ -137,7 +194,7 @@ void Endpoint::ping(const std::stop_token& stop) {
   });
 }
 
-// The only place that may turn to http, and it carries no credentials (1.3, R1.5).
+// This and ask() alone may turn to http, and carry no credentials (1.3, R1.5).
 Answer Endpoint::ping_once(const std::stop_token& stop) {
   const auto known = state().scheme;
   try {
@@ -161,12 +218,13 @@ Answer Endpoint::ping_over_http(const Error& https, const std::stop_token& stop)
     if (http.kind() == ErrorKind::interrupted) throw;
     outcome = http.message();
   }
-  throw Error(https).add_context("neither by http (" + outcome + ") nor by https");
+  throw neither(https, outcome);
 }
 
 Answer Endpoint::ping_over(std::string_view scheme, const std::stop_token& stop) {
   const http::Url first = url_over(scheme, kPingPath);
   http::Request request{.method = http::Method::get, .url = first};
+  request.spare_connection = !state().scheme && scheme == "https";
   for (int hops = 0;; ++hops) {
     Answer answer{send(request, stop), request.url};
     if (!is_redirect(answer.response.status) || hops == kMaxRedirects) return answer;
@@ -236,6 +294,12 @@ bool Endpoint::is_own(const http::Url& url) const {
   return url.origin() == this->url(kPingPath).origin();
 }
 
+// While the scheme is being found out, either is.
+bool Endpoint::may_be_own(const http::Url& url) const {
+  const auto known = state().scheme;
+  return url.origin() == url_over(known.value_or(url.origin().scheme), kPingPath).origin();
+}
+
 // ---- sending
 // -------------------------------------------------------------------------------------
 
@@ -269,7 +333,7 @@ void Endpoint::log_exchange(const http::Request& request, std::string_view outco
 }
 
 void Endpoint::pass_warnings_on(const http::Response& response, const http::Url& url) {
-  if (!is_own(url)) return;
+  if (!may_be_own(url)) return;
   for (const std::string_view value : response.headers.get_all("Warning")) {
     if (const auto text = parse_warning(value)) warnings_->note(registry_ + " warns: " + *text);
   }
@@ -279,7 +343,7 @@ void Endpoint::pass_warnings_on(const http::Response& response, const http::Url&
 // its origin alone (S5). Another host has its own certs.d directory and its own registries.conf
 // entry.
 std::shared_ptr<const http::TlsConfig> Endpoint::tls_for(const http::Url& url) {
-  if (is_own(url)) return tls_;
+  if (may_be_own(url)) return tls_;
   const std::string key = url.origin().str();
   {
     const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include "registry/single_flight.h"
 #include "registry/warnings.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,20 +39,19 @@ class Endpoint {
   [[nodiscard]] RateGate& gate() noexcept { return gate_; }
   [[nodiscard]] Warnings& warnings() const noexcept { return *warnings_; }
 
-  // Pings if the scheme is not known yet. Afterwards url() may be called.
-  void settle_scheme(const std::stop_token& stop);
-  // `path` at this registry. Requires the scheme.
+  // `path` at this registry. Before it is open, the scheme is a guess.
   [[nodiscard]] http::Url url(std::string_view path) const;
   [[nodiscard]] bool is_own(const http::Url& url) const;
 
   [[nodiscard]] bool is_open() const;  // it is known whether the registry wants credentials
-  // Before the first request: learns whether the registry wants credentials. One thread asks, with
-  // `question` (a GET or HEAD without credentials, whose answer it gets back) or, for nullptr, by a
-  // ping; the others wait. `may_log_in`: there are credentials, or nobody has looked yet; then a
-  // refusal, which may be meant for strangers only, is followed by a ping. nullopt: no need to ask,
-  // another thread did, or the question has to be put again with credentials.
-  std::optional<http::Response> open(const http::Request* question, bool may_log_in,
-                                     const std::stop_token& stop);
+  // Before the first request: learns the scheme, and whether the registry wants credentials. One
+  // thread asks, with `question` (a GET or HEAD without credentials, whose answer it gets back) or,
+  // for nullptr, by a ping; the others wait. `may_log_in`: whether there may be credentials, asked
+  // once at most; then a refusal, which may be meant for strangers only, is followed by a ping.
+  // nullopt: no need to ask, another thread did, or the question has to be put again, because it
+  // went to no registry or needs credentials.
+  std::optional<Answer> open(const http::Request* question, const std::function<bool()>& may_log_in,
+                             const std::stop_token& stop);
   // Unless challenges are known: pings for an answer that came without (R1.1).
   void ping_for_challenges(const std::stop_token& stop);
 
@@ -75,11 +75,18 @@ class Endpoint {
   std::shared_ptr<const http::TlsConfig> tls_for(const http::Url& url);
   std::shared_ptr<const http::TlsConfig> load_foreign_tls(const http::Url& url) const;
   void ping(const std::stop_token& stop);  // GET /v2/, once per process
+  std::optional<Answer> ask(const http::Request& question, const std::stop_token& stop);
+  std::optional<Answer> ask_over_http(const http::Request& question, const Error& https,
+                                      const std::stop_token& stop);
+  Answer ask_over(std::string_view scheme, const http::Request& question,
+                  const std::stop_token& stop);
+  void settle_scheme(std::string_view scheme);
   Answer ping_once(const std::stop_token& stop);
   Answer ping_over_http(const Error& https, const std::stop_token& stop);
   Answer ping_over(std::string_view scheme, const std::stop_token& stop);
   void judge_ping(const Answer& answer);
   [[nodiscard]] http::Url url_over(std::string_view scheme, std::string_view path) const;
+  [[nodiscard]] bool may_be_own(const http::Url& url) const;
   [[nodiscard]] State state() const;
   void log_exchange(const http::Request& request, std::string_view outcome,
                     std::chrono::steady_clock::time_point begun) const;

@@ -124,11 +124,11 @@ struct Host::Impl {
   [[nodiscard]] Endpoint& endpoint() const { return shared->endpoint; }
 
   Answer exchange(const Call& call, const std::stop_token& stop);
-  Answer authorised(const Call& call, const http::Url& url, const std::stop_token& stop);
+  Answer authorised(const Call& call, const http::Url& url, std::optional<Answer> first,
+                    const std::stop_token& stop);
   http::Response send(const Call& call, const http::Url& url, const Authorization& authorization,
                       const std::stop_token& stop);
-  std::optional<http::Response> open(const Call& call, const http::Url& url,
-                                     const std::stop_token& stop);
+  std::optional<Answer> open(const Call& call, const std::stop_token& stop);
 
   Authorization authorize(const std::vector<std::string>& scopes, std::chrono::seconds at_least,
                           const std::stop_token& stop);
@@ -161,12 +161,13 @@ struct Host::Impl {
 // -----------------------------------------------------------------
 
 Answer Host::Impl::exchange(const Call& call, const std::stop_token& stop) {
-  endpoint().settle_scheme(stop);
-  http::Url url = call.url ? *call.url : endpoint().url(call.path);
+  std::optional<Answer> first = open(call, stop);
+  http::Url url = first ? first->url : call.url ? *call.url : endpoint().url(call.path);
   for (int hops = 0;; ++hops) {
     // S1, S5: what is not the registry's own origin gets no credentials, and its 401 no answer.
-    Answer answer = endpoint().is_own(url) ? authorised(call, url, stop)
-                                           : Answer{send(call, url, {}, stop), url};
+    Answer answer = first || endpoint().is_own(url)
+                        ? authorised(call, url, std::exchange(first, std::nullopt), stop)
+                        : Answer{send(call, url, {}, stop), url};
     const bool follows = call.follow_redirects && is_read(call.method);
     if (!is_redirect(answer.response.status) || !follows) return answer;
     if (hops == kMaxRedirects) {
@@ -184,23 +185,27 @@ http::Response Host::Impl::send(const Call& call, const http::Url& url,
 }
 
 // The answer to the call itself, when it was the one to carry the first question.
-std::optional<http::Response> Host::Impl::open(const Call& call, const http::Url& url,
-                                               const std::stop_token& stop) {
+std::optional<Answer> Host::Impl::open(const Call& call, const std::stop_token& stop) {
   if (endpoint().is_open()) return std::nullopt;
-  const bool carries_question = is_read(call.method) && !call.body && call.small_body.empty();
-  const bool may_log_in = !access.anonymous;
+  const auto may_log_in = [&] {
+    return may_have_credential(access, reference.registry(), reference.repository(),
+                               environment().registries_conf.credential_helpers());
+  };
+  const bool carries_question =
+      is_read(call.method) && !call.url && !call.sink && !call.body && call.small_body.empty();
   if (!carries_question) return endpoint().open(nullptr, may_log_in, stop);
-  const http::Request question = make_request(call, url);
+  const http::Request question = make_request(call, endpoint().url(call.path));
   return endpoint().open(&question, may_log_in, stop);
 }
 
-Answer Host::Impl::authorised(const Call& call, const http::Url& url, const std::stop_token& stop) {
+// `first`: the answer to the call without credentials, if that was the first question.
+Answer Host::Impl::authorised(const Call& call, const http::Url& url, std::optional<Answer> first,
+                              const std::stop_token& stop) {
   Rounds rounds{widened(call.scopes)};
-  std::optional<http::Response> first = open(call, url, stop);
   for (;;) {
     Authorization used;
     if (!first) used = authorize(rounds.scopes, std::chrono::seconds(0), stop);
-    Answer answer{first ? std::move(*first) : send(call, url, used, stop), url};
+    Answer answer = first ? std::move(*first) : Answer{send(call, url, used, stop), url};
     first.reset();
     if (answer.response.status != 401 || call.best_effort) return answer;
     ++rounds.sends;

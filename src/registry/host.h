@@ -116,14 +116,15 @@ class Host {
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] const Environment& environment() const noexcept;
 
-  // The exchange. The first one also learns what the registry asks for (1.2): a GET or HEAD carries
-  // the question itself, without credentials, when TLS is verified; else GET /v2/ does, and settles
-  // the scheme. A first answer that may be for strangers only (403, 404) is checked by GET /v2/,
-  // and the call repeated with credentials if that asks for them. Whatever the status is, it is in
-  // the answer, but for: 401 after the refreshes of 3.5 → Error(auth) which says which credential
-  // was used and what was asked; token service failures → Error(auth/network/…); after retries
-  // Error(network), Error(rate_limited), Error(server). Redirects of GET and HEAD are followed (5
-  // hops, S4-S6); one of a write is the answer, for write.h to judge.
+  // The exchange. The first one also learns what the registry asks for (1.2), and which scheme it
+  // speaks when TLS is not verified: a GET or HEAD carries the question itself, without
+  // credentials; for others GET /v2/ does. A first answer that may be for strangers only (403, 404)
+  // is checked by GET /v2/, and the call repeated with credentials if that asks for them. Whatever
+  // the status is, it is in the answer, but for: 401 after the refreshes of 3.5 → Error(auth) which
+  // says which credential was used and what was asked; token service failures →
+  // Error(auth/network/…); after retries Error(network), Error(rate_limited), Error(server).
+  // Redirects of GET and HEAD are followed (5 hops, S4-S6); one of a write is the answer, for
+  // write.h to judge.
   Answer call(const Call& call, const std::stop_token& stop);
 
   // Before a streamed body: makes sure that a token for `scopes` outlives `at_least` (rule R3.9).

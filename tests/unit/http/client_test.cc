@@ -63,6 +63,23 @@ TEST_CASE("a GET brings status, headers and body, and sends what it should") {
   }
 }
 
+TEST_CASE(
+    "a spare connection is opened beside the first one, and used by the next that needs one") {
+  HttpServer server([](const HttpRequest&, HttpConnection& connection) {
+    connection.send({200, {{"Connection", "close"}}, ""});
+  });
+  Client client({}, kNoLog);
+  Request request = make_request(Method::get, server.url("/"));
+  request.spare_connection = true;
+  CHECK(client.send(request, {}).status == 200);
+  while (server.connection_count() < 2) std::this_thread::sleep_for(1ms);
+  request.spare_connection = false;
+  CHECK(client.send(request, {}).status == 200);
+  CHECK(server.connection_count() == 2);
+  CHECK(client.send(request, {}).status == 200);
+  CHECK(server.connection_count() == 3);
+}
+
 TEST_CASE("methods without a body: which carry Content-Length: 0") {
   HttpServer server([](const HttpRequest&, HttpConnection& connection) {
     connection.send({200, {{"Content-Length", "3"}}, "abc"});

@@ -398,13 +398,13 @@ TEST_CASE("without verification https is tried first, then http, and no credenti
     Host host(world.environment(), registry.server.reference(), world.access);
     CHECK(host.call(get(), {}).response.status == 200);
     CHECK(registry.server.seen() ==
-          Lines{"GET /v2/ -", "GET /token Basic", "GET " + kPath + " Bearer t1"});
+          Lines{"GET " + kPath + " -", "GET /token Basic", "GET " + kPath + " Bearer t1"});
   }
   SUBCASE("https with any certificate") {
     BearerRegistry registry(true);
     Host host(world.environment(), registry.server.reference(), world.access);
     CHECK(host.call(get(), {}).url.origin().scheme == "https");
-    CHECK(registry.server.seen()[0] == "GET /v2/ -");
+    CHECK(registry.server.seen()[0] == "GET " + kPath + " -");
   }
   SUBCASE("registries.conf may say it, the flag overrules it") {
     BearerRegistry registry(false);
@@ -459,15 +459,47 @@ TEST_CASE("without verification, what answers http but is no registry leaves it 
 TEST_CASE("without verification, an overloaded registry that speaks http is asked again") {
   World world;
   world.access.tls_verify = false;
-  int pings = 0;
+  int asked = 0;
   Server server(
       [&](const HttpRequest&) {
-        return HttpResponse{++pings < 3 ? 503 : 200, {}, ""};
+        return HttpResponse{++asked < 3 ? 503 : 200, {}, ""};
       },
       false);
   Host host(world.environment(), server.reference(), world.access);
   CHECK(host.call(get(), {}).url.origin().scheme == "http");
-  CHECK(server.seen() == Lines{"GET /v2/ -", "GET /v2/ -", "GET /v2/ -", "GET " + kPath + " -"});
+  const std::string question = "GET " + kPath + " -";
+  CHECK(server.seen() == Lines{question, question, question, "GET /v2/ -"});
+}
+
+TEST_CASE("without verification, a ping follows an answer by http that anybody may have given") {
+  struct Case {
+    std::string_view name;
+    HttpResponse answer;
+    bool pings;
+  };
+  const Case cases[] = {
+      {"nothing that says registry", {200, {}, ""}, true},
+      {"the API's version",
+       {404, {{"Docker-Distribution-Api-Version", "registry/2.0"}}, ""},
+       false},
+      {"a digest", {200, {{"Docker-Content-Digest", Digest::of("").str()}}, ""}, false},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    World world;
+    world.access.tls_verify = false;
+    world.access.anonymous = true;
+    Server server(
+        [&](const HttpRequest& request) {
+          return request.target == "/v2/" ? HttpResponse{} : c.answer;
+        },
+        false);
+    Host host(world.environment(), server.reference(), world.access);
+    CHECK(host.call(get(), {}).response.status == c.answer.status);
+    CHECK(server.seen().size() == (c.pings ? 2 : 1));
+    CHECK(host.call(get(), {}).response.status == c.answer.status);
+    CHECK(server.seen().size() == (c.pings ? 3 : 2));
+  }
 }
 
 TEST_CASE("F01: a refused connection is tried a bounded number of times") {
