@@ -1,8 +1,8 @@
 #include "base/fd.h"
 
-#include "base/hash.h"
 #include "base/stop.h"
 #include "base/strings.h"
+#include "base/temporary_file.h"
 
 #include <tug/error.h>
 
@@ -11,7 +11,6 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,9 +37,9 @@ Error cannot(std::string_view verb, const std::string& path, int error_number) {
 // A path with a NUL in it would reach the kernel cut short.
 bool has_nul(std::string_view path) noexcept { return path.find('\0') != std::string_view::npos; }
 
-int open_retrying(int directory, const char* path, int flags, unsigned mode = 0) {
+int open_retrying(int directory, const char* path, int flags) {
   int fd = -1;
-  do fd = ::openat(directory, path, flags, mode);
+  do fd = ::openat(directory, path, flags);
   while (fd < 0 && errno == EINTR);
   return fd;
 }
@@ -286,91 +285,6 @@ std::string replaced_file(const std::string& path) {
     throw Error(ErrorKind::local, "cannot write " + target + ": it is not a regular file");
   return target;
 }
-
-std::string random_name() {
-  std::array<std::byte, 8> random{};
-  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
-    throw cannot("read", "random bytes", errno);
-  return ".tug-" + to_hex(random) + ".tmp";
-}
-
-// A new file in `directory` that is removed again unless it gets its name. Where the system can, it
-// has no name at all while it is written, so that a process which is killed leaves nothing behind.
-class TemporaryFile {
- public:
-  TemporaryFile(int directory, std::string target, unsigned mode)
-      : directory_(directory), target_(std::move(target)) {
-    fd_ = UniqueFd(open_retrying(directory_, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
-    // Without /proc it could not be named later.
-    if (fd_ && ::access(own_path().c_str(), F_OK) != 0) fd_ = UniqueFd();
-    if (!fd_) {
-      take_name([this](const char* unused) {
-        fd_ = UniqueFd(open_retrying(directory_, unused,
-                                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        return static_cast<bool>(fd_);
-      });
-    }
-    if (::fchmod(fd_.get(), mode) == 0) return;
-    const int error = errno;
-    remove();
-    errno = error;
-    fail();
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { remove(); }
-
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail();
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-  }
-
-  void commit_as(const std::string& name) {
-    if (::fsync(fd_.get()) != 0) fail();
-    if (name_.empty()) {
-      take_name([this](const char* unused) {
-        return ::linkat(AT_FDCWD, own_path().c_str(), directory_, unused, AT_SYMLINK_FOLLOW) == 0;
-      });
-    }
-    if (::renameat(directory_, name_.c_str(), directory_, name.c_str()) != 0) fail();
-    name_.clear();
-    // Makes the rename itself durable. Some file systems cannot; the file is whole either way.
-    (void)::fsync(directory_);
-  }
-
- private:
-  static constexpr int kNameAttempts = 8;
-
-  [[noreturn]] void fail() const { throw cannot("write", target_, errno); }
-  [[nodiscard]] std::string own_path() const {
-    return "/proc/self/fd/" + std::to_string(fd_.get());
-  }
-  // A name that nobody has; `create` makes it.
-  template <typename Create>
-  void take_name(Create create) {
-    for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-      std::string name = random_name();
-      if (create(name.c_str())) {
-        name_ = std::move(name);
-        return;
-      }
-      if (errno != EEXIST) break;
-    }
-    fail();
-  }
-  void remove() const noexcept {
-    if (!name_.empty() && fd_) (void)::unlinkat(directory_, name_.c_str(), 0);
-  }
-
-  int directory_;
-  std::string target_;  // for messages
-  std::string name_;
-  UniqueFd fd_;
-};
 
 }  // namespace
 

@@ -1,0 +1,77 @@
+#include "base/temporary_file.h"
+
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <iterator>
+#include <string>
+
+namespace tug {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::ptrdiff_t count_entries(const std::string& path) {
+  return std::distance(fs::directory_iterator(path), fs::directory_iterator());
+}
+
+}  // namespace
+
+TEST_CASE("a temporary file is nothing until it has its name") {
+  const test::TempDir dir;
+  const UniqueFd fd = open_directory(dir.path());
+  {
+    TemporaryFile dropped(fd.get(), "dropped", 0644);
+    dropped.write("half of it");
+  }
+  CHECK(count_entries(dir.path()) == 0);
+  TemporaryFile file(fd.get(), "kept", 0640);
+  file.write("one, ");
+  file.write("two");
+  file.commit_as("kept");
+  CHECK(read_file(dir.path() + "/kept", 100) == "one, two");
+  CHECK(count_entries(dir.path()) == 1);
+  struct stat status {};
+  REQUIRE(::stat((dir.path() + "/kept").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0640);
+}
+
+TEST_CASE("it replaces what has its name, or lets it be") {
+  const test::TempDir dir;
+  const UniqueFd fd = open_directory(dir.path());
+  dir.write("name", "old");
+  {
+    TemporaryFile file(fd.get(), "name", 0644);
+    file.write("new");
+    CHECK_FALSE(file.commit_as_new("name"));
+  }
+  CHECK(read_file(dir.path() + "/name", 100) == "old");
+  {
+    TemporaryFile file(fd.get(), "name", 0644);
+    file.write("new");
+    file.commit_as("name");
+  }
+  CHECK(read_file(dir.path() + "/name", 100) == "new");
+  {
+    TemporaryFile file(fd.get(), "other", 0644);
+    CHECK(file.commit_as_new("other"));
+  }
+  CHECK(count_entries(dir.path()) == 2);
+}
+
+TEST_CASE("a directory in its place is an error that names the file, and leaves nothing behind") {
+  const test::TempDir dir;
+  const UniqueFd fd = open_directory(dir.path());
+  fs::create_directory(dir.path() + "/name");
+  test::check_error(ErrorKind::local, "cannot write the file", [&] {
+    TemporaryFile file(fd.get(), "the file", 0644);
+    file.commit_as("name");
+  });
+  CHECK(count_entries(dir.path()) == 1);
+}
+
+}  // namespace tug
