@@ -1,19 +1,11 @@
 #include "transport/oci_layout.h"
 
-#include "base/fd.h"
 #include "base/strings.h"
-#include "oci/json.h"
-#include "stream/file_source.h"
+#include "transport/oci_layout_files.h"
 #include "transport/open.h"
 
 #include <tug/error.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <array>
 #include <cstdint>
 #include <map>
 #include <utility>
@@ -22,16 +14,8 @@
 namespace tug {
 namespace {
 
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
-constexpr std::string_view kLayoutVersion = "1.0.0";
-constexpr std::size_t kMaxLayoutFileBytes = 64 * 1024;
 // How many entries an error message lists before it only counts them.
 constexpr std::size_t kMaxListed = 10;
-
-const std::string* ref_name(const Descriptor& descriptor) {
-  const auto found = descriptor.annotations.find(std::string(kRefName));
-  return found == descriptor.annotations.end() ? nullptr : &found->second;
-}
 
 // How a user selects this entry: by its name, else by its position.
 std::string selector(const Descriptor& descriptor, std::size_t position) {
@@ -74,81 +58,9 @@ const Descriptor* find_by_name(const Index& index, const std::string& name) {
   return nullptr;
 }
 
-// A regular file beneath the layout; links are followed as long as they stay in it.
-struct OpenedFile {
-  UniqueFd fd;
-  std::string name;
-  std::uint64_t size = 0;
-};
-
-// Why a file of the layout could not be opened, in the user's words.
-Error open_error(int directory, const std::string& relative, const std::string& name,
-                 int error_number) {
-  std::array<char, 256> target{};
-  const ssize_t length = ::readlinkat(directory, relative.c_str(), target.data(), target.size());
-  if (length > 0) {
-    const std::string_view text(target.data(), static_cast<std::size_t>(length));
-    return Error(ErrorKind::local, name + " is a symbolic link to " + printable(text, 200) +
-                                       ", which leads nowhere inside the layout");
-  }
-  return Error(ErrorKind::local, "cannot open " + name + ": " + errno_text(error_number));
-}
-
-OpenedFile open_file(int directory, const std::string& root, const std::string& relative) {
-  OpenedFile file{open_beneath(directory, relative, /*follow_last=*/true), root + "/" + relative,
-                  0};
-  const int error_number = errno;
-  if (!file.fd) throw open_error(directory, relative, file.name, error_number);
-  struct stat status {};
-  if (::fstat(file.fd.get(), &status) != 0) {
-    throw Error(ErrorKind::local, "cannot examine " + file.name + ": " + errno_text(errno));
-  }
-  if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::local, file.name + " is not a regular file");
-  file.size = static_cast<std::uint64_t>(status.st_size);
-  return file;
-}
-
-std::string read_small_file(int directory, const std::string& root, const std::string& relative,
-                            std::size_t max_bytes) {
-  const OpenedFile file = open_file(directory, root, relative);
-  return read_fd(file.fd.get(), file.name, max_bytes);
-}
-
-UniqueFd open_layout_directory(const std::string& path) {
-  try {
-    return open_directory(path);
-  } catch (Error& error) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-      error.set_hint("a layout in a tar file is oci-archive:" + path);
-    }
-    throw;
-  }
-}
-
-// Where blobs are: `prefix`alg/hex beneath `directory`, which the user knows as `root`.
-struct BlobStore {
-  UniqueFd directory;
-  std::string root;
-  std::string prefix;
-
-  [[nodiscard]] OpenedFile open(const Descriptor& descriptor) const {
-    const Digest& digest = descriptor.digest;
-    const std::string relative =
-        prefix + std::string(digest.algorithm_name()) + "/" + std::string(digest.hex());
-    OpenedFile file = open_file(directory.get(), root, relative);
-    if (file.size != descriptor.size) {
-      throw Error(ErrorKind::integrity, file.name + " has " + std::to_string(file.size) +
-                                            " bytes, but its descriptor says " +
-                                            std::to_string(descriptor.size));
-    }
-    return file;
-  }
-};
-
 class OciLayoutSource final : public ImageSource {
  public:
-  OciLayoutSource(OciReference reference, Descriptor image, BlobStore blobs)
+  OciLayoutSource(OciReference reference, Descriptor image, OciBlobs blobs)
       : reference_(std::move(reference)), image_(std::move(image)), blobs_(std::move(blobs)) {}
 
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
@@ -157,19 +69,8 @@ class OciLayoutSource final : public ImageSource {
   }
 
   [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token) override {
-    if (descriptor.size > kMaxManifestBytes) {
-      throw Error(ErrorKind::limit, "manifest " + descriptor.digest.str() + " in " +
-                                        reference_.path + " is " + human_bytes(descriptor.size) +
-                                        " long; the limit is " + human_bytes(kMaxManifestBytes));
-    }
-    const OpenedFile file = blobs_.open(descriptor);
-    std::string bytes = read_fd(file.fd.get(), file.name, kMaxManifestBytes);
-    const Digest actual = Digest::of(descriptor.digest.algorithm(), bytes);
-    if (actual != descriptor.digest) {
-      throw Error(ErrorKind::integrity,
-                  file.name + " is damaged: its content has the digest " + actual.str());
-    }
-    return {std::move(bytes), descriptor.media_type};
+    return {blobs_.directory.read_manifest(blobs_.path_of(descriptor.digest), descriptor),
+            descriptor.media_type};
   }
 
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
@@ -179,65 +80,34 @@ class OciLayoutSource final : public ImageSource {
     return layers;
   }
 
-  // Nothing is opened yet: a blob that the destination has already need not be here at all.
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
-    auto open = [this, descriptor](std::uint64_t offset) {
-      OpenedFile file = blobs_.open(descriptor);
-      return file_source(std::move(file.fd), std::move(file.name), descriptor.size, offset);
-    };
-    return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
+    return blobs_.directory.blob(blobs_.path_of(descriptor.digest), descriptor);
   }
 
  private:
   const OciReference reference_;
   const Descriptor image_;
-  const BlobStore blobs_;
+  const OciBlobs blobs_;
 };
-
-void check_layout_version(int directory, const std::string& path) {
-  const std::string name = path + "/oci-layout";
-  struct stat status {};
-  if (::fstatat(directory, "oci-layout", &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) {
-    throw Error(ErrorKind::local, path + " is no OCI layout: there is no file " + name);
-  }
-  const std::string text = read_small_file(directory, path, "oci-layout", kMaxLayoutFileBytes);
-  const Json layout = with_context(name, [&] { return Json::parse(text); });
-  const std::optional<std::string> version = layout.string_member("imageLayoutVersion");
-  if (!version) throw Error(ErrorKind::integrity, name + " has no imageLayoutVersion");
-  if (*version != kLayoutVersion) {
-    throw Error(ErrorKind::integrity, name + " says version \"" + printable(*version, 100) +
-                                          "\" of the layout; only " + std::string(kLayoutVersion) +
-                                          " is known");
-  }
-}
-
-Index read_index(int directory, const std::string& path) {
-  std::string text = read_small_file(directory, path, "index.json", kMaxManifestBytes);
-  return with_context(path + "/index.json", [&] {
-    if (trim(text).empty()) throw Error(ErrorKind::integrity, "the file is empty");
-    return Index::parse(std::move(text));
-  });
-}
 
 // A layout whose index was read.
 struct OpenedLayout {
-  UniqueFd directory;
+  ImageDirectory directory;
   Index index;
 };
 
 OpenedLayout open_layout(const std::string& path) {
-  UniqueFd directory = open_layout_directory(path);
-  check_layout_version(directory.get(), path);
-  Index index = read_index(directory.get(), path);
+  ImageDirectory directory = open_layout_directory(path);
+  check_layout_version(directory);
+  Index index = read_layout_index(directory);
   return {std::move(directory), std::move(index)};
 }
 
-BlobStore open_blob_store(UniqueFd directory, const std::string& path,
-                          const std::optional<std::string>& shared_blob_dir) {
-  if (shared_blob_dir) return {open_directory(*shared_blob_dir), *shared_blob_dir, ""};
+OciBlobs open_blobs(ImageDirectory directory, const std::optional<std::string>& shared_blob_dir) {
+  if (shared_blob_dir) return {ImageDirectory(*shared_blob_dir), ""};
   // Beneath the layout, not beneath its "blobs", which may be a link inside the layout but not one
   // out of it.
-  return {std::move(directory), path, "blobs/"};
+  return {std::move(directory), std::string(kLayoutBlobs)};
 }
 
 }  // namespace
@@ -298,8 +168,7 @@ std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
   OpenedLayout layout = open_layout(reference.path);
   const Descriptor& image = select_image(layout.index, reference);
   return std::make_unique<OciLayoutSource>(
-      reference, image,
-      open_blob_store(std::move(layout.directory), reference.path, shared_blob_dir));
+      reference, image, open_blobs(std::move(layout.directory), shared_blob_dir));
 }
 
 ListedImages list_oci_layout(const OciReference& layout) {

@@ -3,7 +3,8 @@
 // Source: reads a layout that anybody may have written, and trusts nothing in it: every file is
 // opened beneath the layout's directory, the size is compared before a byte is handed out,
 // manifests are compared with their digests when they are read, and other blobs by whoever sends
-// them.
+// them. Destination: an image appears in index.json when all of it is there, or not at all; what
+// else the layout holds stays.
 #ifndef TUG_TRANSPORT_OCI_LAYOUT_H_
 #define TUG_TRANSPORT_OCI_LAYOUT_H_
 
@@ -12,6 +13,7 @@
 #include <tug/transport.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +46,14 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
 // of version 1.0.0; Error(integrity) for a broken index.json; and what select_image throws.
 std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir);
+
+// An image of a layout that is there, or will be made with the first thing that is written: in
+// PATH, whose parent must be there. `note` is told what the user should know of the image. Throws
+// Error(usage) for a position or a name that no image may have, Error(local) for a directory that
+// holds something else, Error(integrity) for a layout that is broken.
+std::unique_ptr<ImageDestination> open_oci_layout_destination(
+    const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
+    std::function<void(std::string_view)> note);
 
 // All entries of index.json that have a name; of several entries for one image, under one name, the
 // first. Throws as open_oci_layout, and Error(usage): a name was given that is not "*"; a name

@@ -1,6 +1,7 @@
 #include "transport/open.h"
 
 #include "transport/containers_storage.h"
+#include "transport/dir.h"
 #include "transport/docker.h"
 #include "transport/oci_layout.h"
 
@@ -51,6 +52,8 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
                                      options.note_signatures);
     case Transport::oci:
       return open_oci_layout(OciReference::parse(reference.rest), options.shared_blob_dir);
+    case Transport::dir:
+      return open_dir(reference.rest, options.note_signatures ? environment.note : nullptr);
     default:
       refuse(reference, "source");
   }
@@ -64,6 +67,11 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
     case Transport::docker:
       return open_registry_destination(environment.hosts, RegistryReference::parse(reference.rest),
                                        options.access, stop);
+    case Transport::oci:
+      return open_oci_layout_destination(OciReference::parse(reference.rest),
+                                         options.shared_blob_dir, environment.note);
+    case Transport::dir:
+      return open_dir_destination(reference.rest);
     default:
       refuse(reference, "destination");
   }
