@@ -138,6 +138,14 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
   return options;
 }
 
+// skopeo ignores the flag where layers are never decompressed, which here is everywhere: only where
+// it would have had a meaning it must not be.
+void refuse_to_decompress(const Arguments& arguments, const ImageReference& destination) {
+  if (destination.transport != Transport::dir || !arguments.flag("dest-decompress")) return;
+  throw Error(ErrorKind::usage, "--dest-decompress is not supported by this version of tug")
+      .set_hint("without it layers are in a dir: as the source has them");
+}
+
 CopyOptions checked_options(const Arguments& arguments, const Context& context) {
   refuse_unsupported(arguments);
   if (arguments.has("tls-verify")) {
@@ -179,6 +187,7 @@ Copier::Copier(Context& context, const Arguments& arguments, Run run)
 CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
   policy_.check(from);
+  refuse_to_decompress(arguments_, to);
   const auto source = open_source(from, source_options_, transports_, stop);
   const auto destination = open_destination(to, destination_options_, transports_, stop);
   CopyOptions options = options_;
