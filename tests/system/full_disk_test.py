@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case  # noqa: E402
 from support.case import FIXTURES, SKIPPED, SystemTest, fixture, registry_for_class  # noqa: E402
+from support.layouts import Layout, digest_of, noise  # noqa: E402
+from support.trees import tree  # noqa: E402
 
 _CLONE_NEWNS = 0x00020000
 HELLO = f"oci:{FIXTURES}/hello:1.0"
@@ -98,6 +101,28 @@ class FullDisk(SystemTest):
         self.assert_success(self.push("old", f"--digestfile={old}"))
         self.assertEqual(old.read_text(), fixture("hello:1.0")[1]["digest"])
         self.assertEqual(sorted(path.name for path in self.disk.iterdir() if path.is_file() and path.stat().st_size), ["ballast", "old"])
+
+    def test_directories(self):
+        """An image that does not fit is not there, and leaves nothing half-written; the one before it stays. With room it goes on."""
+        source = Layout(self.temp / "source")
+        source.add(source.image([{f"file{n}": noise(300_000, n)} for n in range(5)], level=0), ref="1")
+        for transport, listed in (("oci", "index.json"), ("dir", "manifest.json")):
+            with self.subTest(transport):
+                image = self.disk / transport
+                to = f"{transport}:{image}" + (":old" if transport == "oci" else "")
+                self.assert_success(self.tug("copy", HELLO, to))
+                before = tree(image)
+                result = self.tug("copy", f"oci:{source.path}:1", to.replace(":old", ":new"))
+                self.assert_failure(result, text=["No space left on device", str(image)])
+                after = tree(image)
+                self.assertEqual({name: after[name] for name in before}, before)
+                for name in after.keys() - before.keys():
+                    self.assertEqual(digest_of(after[name]).partition(":")[2], pathlib.Path(name).name)
+                subprocess.run(["mount", "-o", "remount,size=4m", str(self.disk)], check=True)
+                self.assert_success(self.tug("copy", f"oci:{source.path}:1", to.replace(":old", ":new")))
+                self.assertNotEqual(tree(image)[listed], before[listed])
+                shutil.rmtree(image)
+                subprocess.run(["mount", "-o", "remount,size=1m", str(self.disk)], check=True)
 
     def test_login(self):
         """The logins that were there stay."""

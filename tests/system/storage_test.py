@@ -192,6 +192,23 @@ class StorageTests:
         self.assertEqual((self.temp / "chain-3/rootfs/a").read_bytes(), b"changed")
         self.assertFalse((self.temp / "chain-3/rootfs/b").exists())
 
+    def test_every_image_comes_out_in_directories(self):
+        """oci: and dir: get the manifest that a registry gets, and its layers are the store's; the second copy does nothing."""
+        for name in [name for name in self.store.images if name not in UNREADABLE]:
+            with self.subTest(name):
+                repository = f"directories/{name.partition(':')[0]}"
+                self.assert_success(self.push(name, f"{repository}:1", "--no-skip-existing"))
+                pushed, _, layers = self.pulled(repository)
+                place = self.temp / name.replace(":", "-")
+                for transport, destination in (("oci", f"oci:{place}-oci:1"), ("dir", f"dir:{place}-dir")):
+                    first = self.assert_success(self.tug("copy", "--json", self.store.reference(name), destination)).json()
+                    self.assertEqual(json.loads(self.assert_success(self.tug("inspect", "--raw", destination)).out), pushed)
+                    for layer, data in zip(pushed["layers"], layers):
+                        path = layer["digest"].partition(":")[2] if transport == "dir" else f"blobs/{layer['digest'].replace(':', '/')}"
+                        self.assertEqual((pathlib.Path(f"{place}-{transport}") / path).read_bytes(), data)
+                    again = self.assert_success(self.tug("copy", "--json", self.store.reference(name), destination)).json()
+                    self.assertEqual((again["skipped"], again["digest"]), (True, first["digest"]))
+
     def unpack(self, image, name):
         """With umoci, which knows OCI manifests and gzip: skopeo's oci: is always the one, and what tug makes of a store's layers the other."""
         self.skopeo("copy", "-q", "--insecure-policy", "--src-tls-verify=false", image, f"oci:{self.temp}/unpack:{name}")
