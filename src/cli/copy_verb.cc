@@ -69,7 +69,7 @@ Verb copy_verb() {
   registries.push_back({"tls-verify", '\0', Kind::optional_bool, "", "", true});
   registries.push_back({"screds", '\0', Kind::value, "USER[:PASS]", "", true});
   registries.push_back({"dcreds", '\0', Kind::value, "USER[:PASS]", "", true});
-  // Flags of skopeo for transports that tug does not have yet, which skopeo ignores with others.
+  // Flags of skopeo that mean nothing here, or transports that tug does not have yet.
   for (const char* name : {"dest-compress", "dest-decompress",
                            "dest-oci-accept-uncompressed-layers", "dest-precompute-digests"}) {
     registries.push_back({name, '\0', Kind::flag, "", "", true});
@@ -97,6 +97,7 @@ Verb copy_verb() {
       "Copy an image, or every image of an index, from one place to another",
       "SOURCE and DESTINATION are TRANSPORT:REFERENCE, for example\n"
       "  oci:PATH[:REF]                      an OCI image layout\n"
+      "  dir:PATH                            an image in plain files\n"
       "  containers-storage:NAME[:TAG]       the local store of podman and buildah\n"
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "Many images: --from-file FILE without arguments, or --all-images SOURCE PREFIX, where "
