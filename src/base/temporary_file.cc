@@ -18,11 +18,12 @@ namespace {
 
 constexpr int kNameAttempts = 8;
 
-int open_retrying(int directory, const char* path, int flags) {
+template <typename Open>
+UniqueFd open_retrying(Open open) {
   int fd = -1;
-  do fd = ::openat(directory, path, flags, 0600);
+  do fd = open();
   while (fd < 0 && errno == EINTR);
-  return fd;
+  return UniqueFd(fd);
 }
 
 std::string random_name() {
@@ -36,13 +37,16 @@ std::string random_name() {
 
 TemporaryFile::TemporaryFile(int directory, std::string target, unsigned mode)
     : directory_(directory), target_(std::move(target)) {
-  fd_ = UniqueFd(open_retrying(directory_, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC));
+  fd_ = open_retrying(
+      [this] { return ::openat(directory_, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600); });
   // Without /proc it could not be named later.
   if (fd_ && ::access(own_path().c_str(), F_OK) != 0) fd_ = UniqueFd();
   if (!fd_) {
     take_name([this](const char* unused) {
-      fd_ = UniqueFd(
-          open_retrying(directory_, unused, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC));
+      fd_ = open_retrying([&] {
+        constexpr int kAccess = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+        return ::openat(directory_, unused, kAccess | O_CREAT | O_EXCL, 0600);
+      });
       return static_cast<bool>(fd_);
     });
   }
