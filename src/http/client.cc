@@ -103,6 +103,22 @@ RingSize ring_size(const std::optional<std::uint64_t>& length) {
   return {std::max(static_cast<std::size_t>(*length) * 4 / 3 + 8, kMinRingBytes), true};
 }
 
+// The sink knows its exchange for as long as that lives.
+class SinkLink {
+ public:
+  SinkLink(BodySink* sink, std::function<void()> wake) : sink_(sink) {
+    if (sink_ != nullptr) sink_->when_room(std::move(wake));
+  }
+  SinkLink(const SinkLink&) = delete;
+  SinkLink& operator=(const SinkLink&) = delete;
+  ~SinkLink() {
+    if (sink_ != nullptr) sink_->when_room({});
+  }
+
+ private:
+  BodySink* const sink_;
+};
+
 }  // namespace
 
 std::string_view to_string(Method method) noexcept {
@@ -169,6 +185,7 @@ void Client::Impl::run(Exchange& exchange, const std::stop_token& stop) {
       producer->step();
     }
   }
+  const SinkLink link(request.sink, [&] { loop.wake(exchange); });
   loop.submit(exchange);
   {
     const std::stop_callback on_stop(stop, [&] {

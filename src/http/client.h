@@ -52,6 +52,24 @@ struct RequestBody {
   bool on_new_connection = false;
 };
 
+// Where the body of an answer goes, piece by piece, if its status is 2xx. The loop thread calls
+// begin() and take(), which must not wait: all other exchanges would wait with them. A throw ends
+// the exchange.
+class BodySink {
+ public:
+  BodySink() = default;
+  BodySink(const BodySink&) = delete;
+  BodySink& operator=(const BodySink&) = delete;
+  virtual ~BodySink() = default;
+  // Before the first piece.
+  virtual void begin(int status, const Headers& headers) = 0;
+  // False: there is no room now. The same bytes come again when `wake` was called, and nobody's
+  // patience counts until then.
+  virtual bool take(std::span<const std::byte> bytes) = 0;
+  // By send(): what to call, on any thread, when there is room again; at its end nothing.
+  virtual void when_room(std::function<void()> wake) = 0;
+};
+
 struct Request {
   Method method = Method::get;
   Url url;
@@ -62,9 +80,8 @@ struct Request {
   std::string small_body = {};  // alternative to `body`: bytes at hand (a manifest, a form)
   std::shared_ptr<const TlsConfig> tls = {};   // nullptr: system CAs, verified
   std::size_t max_response_bytes = 64 * 1024;  // more: reading stops, `truncated` is set
-  // Takes the response body piece by piece instead of Response::body (and its limit), on the loop
-  // thread, only for a 2xx status; may throw to abort.
-  std::function<void(std::span<const std::byte>)> sink = {};
+  // Takes the body instead of Response::body (and its limit). Borrowed until send() returns.
+  BodySink* sink = nullptr;
   // If it needs a connection of its own, opens another one to the same address beside it (TCP
   // alone, nothing is sent), for a request that will follow as soon as this one failed.
   bool spare_connection = false;

@@ -118,7 +118,7 @@ class Transfer {
     const auto deadline = clock_.deadline();
     return deadline && *deadline <= now;
   }
-  // Goes on after the feed was empty.
+  // Goes on after the feed was empty, or the sink full.
   void resume() { curl_easy_pause(easy_.get(), CURLPAUSE_CONT); }
 
   // curl is through with it / patience is at its end: puts the outcome into the exchange.
@@ -145,7 +145,8 @@ class Transfer {
   static int on_request(void* self, char*, char*, int, int) noexcept;
   static CURLcode on_tls_context(CURL*, void* context, void* self) noexcept;
   std::size_t read(std::span<std::byte> target);
-  bool take_body(std::string_view data);
+  enum class Taken { all, none_yet, none_ever };
+  Taken take_body(std::string_view data);
   std::size_t refuse_to_send();
   std::size_t starve();
 
@@ -190,6 +191,7 @@ class Transfer {
 
   ResponseHead head_;
   bool head_seen_ = false;
+  bool sink_begun_ = false;
   std::string body_;
   Clock::time_point received_at_;
   bool body_cut_ = false;       // at max_response_bytes
@@ -247,7 +249,7 @@ void Transfer::set_request_options(const Client::Options& options) {
   set(e, CURLOPT_WRITEDATA, this);
   set(e, CURLOPT_PREREQFUNCTION, &Transfer::on_request);
   set(e, CURLOPT_PREREQDATA, this);
-  if (request_.sink) set(e, CURLOPT_BUFFERSIZE, kDownloadBuffer);
+  if (request_.sink != nullptr) set(e, CURLOPT_BUFFERSIZE, kDownloadBuffer);
   if (request_.method == Method::head) set(e, CURLOPT_NOBODY, 1L);
   if (sends_body()) set_body_options();
   if (request_.body && request_.body->on_new_connection) set(e, CURLOPT_FRESH_CONNECT, 1L);
@@ -405,24 +407,28 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count,
                               void* self) noexcept {
   auto& transfer = *static_cast<Transfer*>(self);
   try {
-    if (transfer.take_body({data, size * count})) return size * count;
+    const Taken taken = transfer.take_body({data, size * count});
+    if (taken == Taken::all) return size * count;
+    if (taken == Taken::none_yet) return CURL_WRITEFUNC_PAUSE;
   } catch (...) {
     transfer.failure_ = std::current_exception();
   }
   return CURL_WRITEFUNC_ERROR;
 }
 
-bool Transfer::take_body(std::string_view data) {
+Transfer::Taken Transfer::take_body(std::string_view data) {
   received_at_ = Clock::now();
   clock_.on_received(received_at_);
-  if (request_.sink && head_.status() >= 200 && head_.status() < 300) {
-    request_.sink(std::as_bytes(std::span(data.data(), data.size())));
-    return true;
+  if (request_.sink != nullptr && head_.status() >= 200 && head_.status() < 300) {
+    if (!std::exchange(sink_begun_, true)) request_.sink->begin(head_.status(), head_.headers());
+    const bool taken = request_.sink->take(std::as_bytes(std::span(data.data(), data.size())));
+    clock_.on_starved(received_at_, !taken);
+    return taken ? Taken::all : Taken::none_yet;
   }
   const std::size_t room = request_.max_response_bytes - body_.size();
   body_.append(data.substr(0, room));
   body_cut_ = data.size() > room;
-  return !body_cut_;
+  return body_cut_ ? Taken::none_ever : Taken::all;
 }
 
 int Transfer::on_request(void* self, char*, char*, int, int) noexcept {

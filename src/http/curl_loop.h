@@ -24,7 +24,7 @@ class CurlLoop {
 
   // Starts `exchange`, which must stay where it is until wait() returned.
   void submit(Exchange& exchange);
-  // There is something in its feed that is worth going on with.
+  // There is something in its feed, or room in its sink, that is worth going on with.
   void wake(Exchange& exchange);
   // Ends it now, with `reason` as its failure, its connection closed. Of several aborts the first
   // counts; none has an effect once the exchange is done.

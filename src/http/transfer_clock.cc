@@ -47,7 +47,7 @@ void TransferClock::on_received(Time now) {
 
 TransferClock::Phase TransferClock::phase() const noexcept {
   if (!started_) return Phase::connecting;
-  if (sending_ && starved_) return Phase::starved;
+  if (starved_ && (sending_ || head_done_)) return Phase::starved;
   if (head_done_) return Phase::receiving;
   return sending_ ? Phase::sending : Phase::waiting;
 }

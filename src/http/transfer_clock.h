@@ -20,7 +20,7 @@ class TransferClock {
     connecting,  // nothing to watch: connecting has its own limit, and so has waiting for a free
                  // connection
     sending,     // the peer takes the body
-    starved,     // our own source is slow: nobody's fault, no limit
+    starved,     // our own source, or sink, is slow: nobody's fault, no limit
     waiting,     // the body is out: the answer's head
     receiving,   // the answer's body
   };
@@ -32,7 +32,7 @@ class TransferClock {
   void on_request(Time now, bool has_body, std::uint64_t bytes_to_digest);
   // The peer accepted more of the body.
   void on_sent(Time now);
-  // The source has (no longer) nothing to send.
+  // The source has (no longer) nothing to send, or the sink no room.
   void on_starved(Time now, bool starved);
   // The peer has the whole body of `bytes`.
   void on_body_done(Time now, std::uint64_t bytes);

@@ -84,7 +84,9 @@ struct Call {
   std::optional<http::RequestBody> body;
   std::vector<std::string> scopes;  // the token's scopes; the one needed most first
   std::size_t max_response_bytes = 64 * 1024;
-  std::function<void(std::span<const std::byte>)> sink;
+  // Then a network failure or 5xx before the body is retried here, and a body that breaks off is
+  // the caller's to go on with: see Response::truncated.
+  http::BodySink* sink = nullptr;
   std::uint64_t bytes_to_digest = 0;  // see http::Request
   // 429, 5xx and network failures, by the policy. Never for PATCH, which appends (5.8). Then the
   // errors thrown are not retryable any more: there is one level of retrying.

@@ -4,6 +4,7 @@
 #include "http/retry.h"
 #include "oci/json.h"
 #include "registry/attempts.h"
+#include "registry/blob_download.h"
 #include "registry/error_body.h"
 #include "registry/link.h"
 #include "registry/retries.h"
@@ -460,6 +461,14 @@ std::string Repository::get_blob(const Descriptor& descriptor, std::size_t max_b
                   fmt::format("{} sent {} other bytes", authority(answer.url), bytes.size()));
     return bytes;
   });
+}
+
+std::unique_ptr<ByteSource> Repository::open_blob(const Descriptor& descriptor,
+                                                  std::uint64_t offset,
+                                                  const std::stop_token& stop) {
+  return download_blob(host_, read_call("blobs/" + descriptor.digest.str()),
+                       fmt::format("blob {} of {}", descriptor.digest.str(), name_.name()),
+                       {.from = offset, .to = descriptor.size}, stop);
 }
 
 // Never fails a push: whatever goes wrong, there is still the plain upload.

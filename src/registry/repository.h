@@ -58,6 +58,11 @@ class Repository {
   // `max_bytes`, checked against the descriptor.
   std::string get_blob(const Descriptor& descriptor, std::size_t max_bytes,
                        const std::stop_token& stop);
+  // The same for a blob of any size, as it comes in, from `offset` on: what breaks off is continued
+  // by Range. Not checked against the digest: that is for who takes it. Ends with `stop`; must not
+  // outlive this repository.
+  std::unique_ptr<ByteSource> open_blob(const Descriptor& descriptor, std::uint64_t offset,
+                                        const std::stop_token& stop);
   // POST …/uploads/?mount=&from= (5.3). False: not mounted; a session that the registry opened
   // instead (202) is kept for the next put_blob of this digest, or for any put_stream.
   bool mount_blob(const Descriptor& descriptor, const std::string& from_repository,

@@ -21,6 +21,9 @@ namespace {
 
 // Configs are read whole; containers/image reads no more of one either.
 constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
+// A source's blob up to this size is in memory before the first byte is handed on: many of them
+// cost no thread each.
+constexpr std::size_t kMaxHeldBytes = 256 * 1024;
 
 // Looking at what a destination has already only saves work: what it does not have, will not show,
 // or has in a broken form is as good as absent. Everything else (the network, credentials) would
@@ -81,23 +84,18 @@ class RegistrySource final : public ImageSource {
     return manifest;
   }
 
-  // Layers are named, so that a plan can be made of them; streaming them from a registry is not
-  // there yet.
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
     std::vector<Blob> layers;
-    for (const Descriptor& layer : manifest.layers()) {
-      layers.push_back(exact_blob(layer, [](std::uint64_t) -> std::unique_ptr<ByteSource> {
-        throw Error(ErrorKind::usage,
-                    "copying layers out of a registry is not supported by this version of tug");
-      }));
-    }
+    for (const Descriptor& layer : manifest.layers()) layers.push_back(blob(layer));
     return layers;
   }
 
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
-    return exact_blob(descriptor, [this, descriptor](std::uint64_t offset) {
-      return memory_source(repository_.get_blob(descriptor, kMaxSmallBlobBytes, stop_), offset);
-    });
+    auto open = [this, descriptor](std::uint64_t offset) {
+      if (descriptor.size > kMaxHeldBytes) return repository_.open_blob(descriptor, offset, stop_);
+      return memory_source(repository_.get_blob(descriptor, kMaxHeldBytes, stop_), offset);
+    };
+    return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
   }
 
  private:
@@ -112,11 +110,6 @@ class RegistrySource final : public ImageSource {
         error.set_hint("did you mean " + reference_.name() + ":" + likely + "?");
     } catch (const Error&) {  // no list, no hint
     }
-  }
-
-  static Blob exact_blob(const Descriptor& descriptor,
-                         std::function<std::unique_ptr<ByteSource>(std::uint64_t)> open) {
-    return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
   }
 
   const RegistryReference reference_;

@@ -1,5 +1,6 @@
 """dir: images, written and read: beside what skopeo writes for the same command, and what either wrote read by the other."""
 
+import itertools
 import pathlib
 import sys
 
@@ -7,7 +8,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case  # noqa: E402
 from support.case import FIXTURES, SystemTest, fixture, registry_for_class, tug_only  # noqa: E402
-from support.layouts import Layout  # noqa: E402
+from support.layouts import Layout, noise  # noqa: E402
+from support.proxy import FlakyProxy  # noqa: E402
 from support.trees import tree  # noqa: E402
 
 # (fixture, flags)
@@ -54,6 +56,23 @@ class Dir(SystemTest):
                 if "--override-arch=arm64" in flags:
                     descriptor = next(each for each in layout.read_json(descriptor)["manifests"] if each["platform"]["architecture"] == "arm64")
                 self.assert_stored(self.registry, f"dir/{number}", "1", layout, descriptor)
+
+    @tug_only
+    def test_from_a_registry_over_a_bad_connection(self):
+        """Registry to oci:, dir: and another registry's repository: a large layer whose connection breaks again and again is continued,
+        and every digest stays."""
+        source = Layout(self.temp / "source")
+        descriptor = source.add(source.image([{"large": noise(3_000_000)}, {"small": b"x"}], level=0), ref="1")
+        self.assert_success(self.copy(source, f"{self.registry.address}/from:1", "--dest-tls-verify=false"))
+        for destination in ("oci:layout:1", "dir:image", f"docker://{self.registry.address}/to:1"):
+            with self.subTest(destination), FlakyProxy(self.registry.address, limits=itertools.repeat((700_000, False))) as proxy:
+                self.assert_success(self.tug("copy", "--no-cache", "--src-tls-verify=false", "--dest-tls-verify=false", "--retry-delay=10ms",
+                                             f"docker://{proxy.address}/from:1", destination))
+                self.assertGreaterEqual(proxy.resets, 3)
+        self.assertEqual(Layout(self.temp / "layout").descriptor("1")["digest"], descriptor["digest"])
+        self.assert_success(self.tug("copy", "dir:image", "oci:again:1"))
+        self.assertEqual(tree(self.temp / "again"), tree(self.temp / "layout"))
+        self.assert_stored(self.registry, "to", "1", source, descriptor)
 
     @tug_only
     def test_replaced(self):

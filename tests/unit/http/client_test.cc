@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -462,15 +463,32 @@ TEST_CASE("a sink takes the body of a success, without limit, and may end it") {
     connection.send({request.path() == "/ok" ? 200 : 404, {}, PatternSource::text(1'000'000)});
   });
   Client client({}, kNoLog);
-  std::string taken;
+  class Sink : public BodySink {
+   public:
+    void begin(int status, const Headers& headers) override {
+      begun.push_back(status);
+      length = headers.get("Content-Length").value_or("");
+    }
+    bool take(std::span<const std::byte> bytes) override {
+      if (fails) throw std::runtime_error("disk full");
+      taken.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      return true;
+    }
+    void when_room(std::function<void()>) override {}
+    std::vector<int> begun;
+    std::string length;
+    std::string taken;
+    bool fails = false;
+  } sink;
+  std::string& taken = sink.taken;
   Request request = make_request(Method::get, server.url("/ok"));
-  request.sink = [&](std::span<const std::byte> bytes) {
-    taken.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  };
+  request.sink = &sink;
   const Response response = client.send(request, {});
   CHECK(response.body.empty());
   CHECK_FALSE(response.truncated);
   CHECK(taken == PatternSource::text(1'000'000));
+  CHECK(sink.begun == std::vector<int>{200});
+  CHECK(sink.length == "1000000");
 
   taken.clear();
   request.url = Url::parse(server.url("/missing"));
@@ -478,8 +496,61 @@ TEST_CASE("a sink takes the body of a success, without limit, and may end it") {
   CHECK(taken.empty());
 
   request.url = Url::parse(server.url("/ok"));
-  request.sink = [](std::span<const std::byte>) { throw std::runtime_error("disk full"); };
+  sink.fails = true;
   CHECK_THROWS_WITH_AS((void)client.send(request, {}), "disk full", std::runtime_error);
+}
+
+TEST_CASE("a sink without room holds its own exchange up, and no other, for as long as it likes") {
+  HttpServer server([](const HttpRequest& request, HttpConnection& connection) {
+    connection.send({200, {}, PatternSource::text(request.path() == "/large" ? 3'000'000 : 10)});
+  });
+  Client::Options options;
+  options.timeouts.stall = std::chrono::milliseconds(300);
+  Client client(options, kNoLog);
+  class Sink : public BodySink {
+   public:
+    void begin(int, const Headers&) override {}
+    bool take(std::span<const std::byte> bytes) override {
+      const std::lock_guard lock(mutex);
+      if (taken.size() >= 100'000 * rounds) {
+        full.notify_all();
+        is_full = true;
+        return false;
+      }
+      taken.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      return true;
+    }
+    void when_room(std::function<void()> wake_up) override {
+      const std::lock_guard lock(mutex);
+      wake = std::move(wake_up);
+      if (!wake) full.notify_all();
+    }
+    std::mutex mutex;
+    std::condition_variable full;
+    std::function<void()> wake;
+    std::string taken;
+    std::size_t rounds = 1;
+    bool is_full = false;
+  } sink;
+  Request large = make_request(Method::get, server.url("/large"));
+  large.sink = &sink;
+  std::thread slow([&] { CHECK_FALSE(client.send(large, {}).truncated); });
+  {
+    std::unique_lock lock(sink.mutex);
+    sink.full.wait(lock, [&] { return sink.is_full; });
+  }
+  CHECK(client.send(make_request(Method::get, server.url("/small")), {}).body.size() == 10);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // longer than a stall may last
+  for (;;) {
+    std::unique_lock lock(sink.mutex);
+    sink.full.wait(lock, [&] { return sink.is_full || !sink.wake; });
+    if (!sink.wake) break;
+    sink.is_full = false;
+    ++sink.rounds;
+    sink.wake();
+  }
+  slow.join();
+  CHECK(sink.taken == PatternSource::text(3'000'000));
 }
 
 TEST_CASE("answers that are no HTTP, or too much of it (F14, F58)") {

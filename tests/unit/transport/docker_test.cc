@@ -1,5 +1,7 @@
 #include "transport/docker.h"
 
+#include "support/read_all.h"
+#include "support/some_bytes.h"
 #include "unit/transport/registry_fixture.h"
 
 #include <tug/error.h>
@@ -132,7 +134,24 @@ TEST_CASE("a tag that is not there has the one that was meant as a hint, if ther
   CHECK(hint("team/app@" + Digest::of("").str()).empty());
 }
 
-TEST_CASE("what is not there as a source is not found, and layers are not streamed yet") {
+TEST_CASE("layers of a registry are read, small ones and large ones") {
+  Published registry;
+  const std::string large = test::some_bytes(1'000'000);
+  registry.content["/v2/team/app/blobs/" + Digest::of("layer").str()] = {"", "layer"};
+  registry.content["/v2/team/app/blobs/" + Digest::of(large).str()] = {"", large};
+  ClientFixture client;
+  const auto source =
+      open_registry_source(client.hosts, registry.reference("team/app:1"), client.access, kNoStop);
+  const auto layers = source->layers(Manifest::parse(kManifest));
+  REQUIRE(layers.size() == 1);
+  CHECK(test::read_all(layers[0].open(0)) == "layer");
+  CHECK(test::read_all(layers[0].open(3)) == "er");
+  const Descriptor descriptor{.media_type = "", .digest = Digest::of(large), .size = large.size()};
+  CHECK(test::read_all(source->blob(descriptor).open(0)) == large);
+  CHECK(test::read_all(source->blob(descriptor).open(999'000)) == large.substr(999'000));
+}
+
+TEST_CASE("what is not there as a source is not found") {
   Published registry;
   ClientFixture client;
   const auto absent =
@@ -140,7 +159,7 @@ TEST_CASE("what is not there as a source is not found, and layers are not stream
   CHECK(kind_of([&] { (void)absent->manifest(kNoStop); }) == ErrorKind::not_found);
   const auto layers = absent->layers(Manifest::parse(kManifest));
   REQUIRE(layers.size() == 1);
-  CHECK(kind_of([&] { layers[0].open(0); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { layers[0].open(0); }) == ErrorKind::not_found);
 }
 
 TEST_CASE(
