@@ -448,7 +448,8 @@ class Parser {
 
   std::int64_t character() {
     const std::size_t start = at_++;
-    if (at_ >= text_.size() || text_[at_] == '\'') fail(start, "this is no character");
+    if (at_ >= text_.size() || text_[at_] == '\'' || text_[at_] == '\n')
+      fail(start, "this is no character");
     std::string text;
     if (text_[at_] == '\\') {
       text = escape();
@@ -1105,6 +1106,23 @@ bool ranges_over_all(std::string_view text) {
   return false;
 }
 
+// Of `text`, or, where that is no template, of what it was made from (which it becomes then): a
+// "\\n" in a string must stay as it is.
+std::vector<Node> parse_either(std::string& text, const std::string& original) {
+  try {
+    return Parser(text).parse();
+  } catch (const Error&) {
+    if (text == original) throw;
+    try {
+      std::vector<Node> nodes = Parser(original).parse();
+      text = original;
+      return nodes;
+    } catch (const Error&) {  // the first error counts
+    }
+    throw;
+  }
+}
+
 }  // namespace
 
 bool is_json_format(std::string_view format) {
@@ -1120,11 +1138,11 @@ std::string format_value(std::string_view format, const GoValue& value) {
   if (format.size() > kMaxFormat)
     throw Error(ErrorKind::limit, "--format: the template has over " + human_bytes(kMaxFormat));
   const bool is_table = format.starts_with(kTable);
-  const std::string text = normalized(format, is_table);
+  std::string text = normalized(format, is_table);
   const Json list = Json::array({value.json == nullptr ? Json() : *value.json});
   const GoType list_type{GoType::Kind::list, "[]interface {}", value.type};
   const GoValue root{&list, &list_type};
-  const std::vector<Node> nodes = Parser(text).parse();
+  const std::vector<Node> nodes = parse_either(text, is_table ? text : std::string(format) + "\n");
   const bool of_list = !is_table && ranges_over_all(text);
   std::string output =
       Executor(text, root).run(nodes, of_list ? root : root.element(list.as_array()->front()));

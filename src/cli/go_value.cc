@@ -179,6 +179,7 @@ struct Verb {
   bool plus = false;
   bool zero = false;
   bool space = false;
+  bool with_names = false;  // %+v: of a structure's fields
   std::size_t width = 0;
   std::optional<std::size_t> precision;
   char letter = '\0';
@@ -294,6 +295,7 @@ std::string formatted(const Verb& verb, const GoValue& value) {
         static const Json kAbsent;
         const Json* found = value.json->find(field.member);
         if (!std::exchange(is_first, false)) result += ' ';
+        if (verb.with_names) result += fmt::format("{}:", field.name);
         append(result, formatted(verb, {found == nullptr ? &kAbsent : found, field.type}));
       }
       return result + "}";
@@ -341,6 +343,7 @@ Verb take_verb(std::string_view& text) {
                             printable(text.substr(0, length))));
   }
   verb.letter = text.front();
+  verb.with_names = verb.letter == 'v' && std::exchange(verb.plus, verb.plus && verb.letter != 'v');
   text.remove_prefix(1);
   return verb;
 }

@@ -443,10 +443,12 @@ void Repository::delete_manifest(const Digest& digest, const std::stop_token& st
       if (is_success(status) || (status == 404 && may_be_done)) return;
       failure = host_.failure(answer, call.scopes);
       if (status == 405 || failure->has_registry_code("UNSUPPORTED")) {
-        failure->set_kind(ErrorKind::denied);
-        failure->set_hint(
-            "this registry deletes nothing; Debian's and Docker's want storage.delete.enabled: "
-            "true in their configuration (REGISTRY_STORAGE_DELETE_ENABLED=true)");
+        throw Error(ErrorKind::denied, failure->message())
+            .set_http_status(status)
+            .set_registry_codes(failure->registry_codes())
+            .set_hint(
+                "this registry deletes nothing; Debian's and Docker's want storage.delete.enabled: "
+                "true in their configuration (REGISTRY_STORAGE_DELETE_ENABLED=true)");
       }
       if (!http::is_retryable_status(status)) throw *failure;
       wait = retry_after(answer.response);
