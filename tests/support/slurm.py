@@ -26,7 +26,7 @@ Task = collections.namedtuple("Task", "state code")
 
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _NAMESPACE = ("unshare", "--pid", "--mount-proc", "--kill-child")
-_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "sinfo", "unshare")
+_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "unshare")
 _UNFINISHED = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"}
 
 # The one node runs four tasks at once, however few its CPUs. What was submitted starts without Slurm's wait for more. No accounting, no cgroups.
@@ -133,6 +133,10 @@ class Slurm:
                               env={**env, **self.environment}, cwd=cwd, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"{done}\n{self}"
         return int(done.stdout)
+
+    def cancel(self, job):
+        done = self._ask("scancel", str(job))
+        assert done.returncode == 0, f"{done}\n{self}"
 
     def ended(self, job):
         """{task of the array: how Slurm saw it end}, when all have."""

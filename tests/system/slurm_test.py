@@ -3,6 +3,7 @@
 import collections
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import case, slurm  # noqa: E402
 from support.case import SKIPPED, SystemTest, tug_only  # noqa: E402
 from support.layouts import Layout, noise  # noqa: E402
+from support.proxy import SlowProxy  # noqa: E402
 from support.registry import Registry  # noqa: E402
 from support.slurm import Slurm, Task  # noqa: E402
 
@@ -46,12 +48,16 @@ class JobArray(SystemTest):
     def destination(self, name):
         return f"docker://{self.registry.address}/p/{name}:1"
 
-    def run_array(self, array=f"1-{len(TASKS)}"):
-        """({task: how it ended}, {task: its --json}) of the job array of README.md."""
-        job = self.slurm.sbatch(
+    def submit(self, array=f"1-{len(TASKS)}"):
+        """The job array of README.md."""
+        return self.slurm.sbatch(
             f"--array={array}", "--output=%A-%a.out", "--error=%A-%a.err", "--wrap",
             f"tug copy --dest-tls-verify=false --json --from-file list.txt --keep-going --shard $SLURM_ARRAY_TASK_ID/{len(TASKS)}",
             env=self.environment, cwd=self.temp)
+
+    def run_array(self, **options):
+        """({task: how it ended}, {task: its --json})"""
+        job = self.submit(**options)
         ended = self.slurm.ended(job)
         said = {task: [json.loads(line) for line in (self.temp / f"{job}-{task}.out").read_text().splitlines()] for task in ended}
         return ended, said
@@ -95,6 +101,23 @@ class JobArray(SystemTest):
         self.assertEqual(ended, {failed: DONE}, said)
         self.assert_all_stored()
         self.assertEqual(self.manifests_put(), {f"/v2/p/{name}/manifests/1": 1 for name in self.images})
+
+    def test_a_cancelled_array_stops_in_order_and_is_repeated(self):
+        pairs = self.temp / "list.txt"
+        with SlowProxy(self.registry.address, hold_at=5000) as proxy:
+            pairs.write_text(pairs.read_text().replace(self.registry.address, proxy.address))
+            job = self.submit()
+            proxy.wait_until_held()
+            self.slurm.cancel(job)
+            ended = self.slurm.ended(job)
+            self.assertIn("CANCELLED", {how.state for how in ended.values()})
+            # Slurm may have closed its account before tug's exit code comes in; and which tasks had come this far is chance.
+            stopped = [path.read_text() for path in self.temp.glob(f"{job}-*.err")]
+            self.assertTrue(any(re.search(r"\d+ of \d+ images were done", text) for text in stopped), stopped)
+            proxy.release()
+            ended, said = self.run_array()
+        self.assertEqual(ended, {task: DONE for task in TASKS}, said)
+        self.assert_all_stored()
 
 
 if __name__ == "__main__":
