@@ -151,7 +151,6 @@ UploadHabits::OnePost Upload::post_whole() {
   content_.finish();
   std::optional<Answer> answer;
   try {
-    total_sent_ += bytes.size();
     answer = registry::post_whole(target_, descriptor_->digest, std::move(bytes), stop_);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
@@ -174,7 +173,9 @@ UploadHabits::OnePost Upload::post_whole() {
   // The first time somebody else is asked than who says so.
   committed_ = status == 201 && !contradicts(answer->response, descriptor_->digest) &&
                (!is_trial || is_there());
-  return committed_ ? OnePost::taken : OnePost::refused;
+  if (!committed_) return OnePost::refused;
+  total_sent_ += descriptor_->size;
+  return OnePost::taken;
 }
 
 Upload::Outcome Upload::send_in_mode() {

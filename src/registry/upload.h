@@ -37,7 +37,7 @@ class Upload {
   void adopt(UploadSession session) { session_ = std::move(session); }
   // Uploads and commits. Throws Error; the session is cancelled then.
   Descriptor run();
-  // Bytes of body sent, repeats included.
+  // Bytes of body sent, repeats included, but for a trial of mode D that was not taken.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return total_sent_; }
 
  private:
