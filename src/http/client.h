@@ -65,8 +65,8 @@ struct Request {
   // Takes the response body piece by piece instead of Response::body (and its limit), on the loop
   // thread, only for a 2xx status; may throw to abort.
   std::function<void(std::span<const std::byte>)> sink = {};
-  // If it needs a connection of its own, opens another one to the same address beside it (TCP
-  // alone, nothing is sent), for a request that will follow as soon as this one failed.
+  // If it needs a connection of its own, opens another one to the same address after it (TCP alone,
+  // nothing is sent), for a request that will follow as soon as this one failed.
   bool spare_connection = false;
   // What the server has to hash or move before it can answer, though it is not in this request's
   // body: the answer may take longer for it.

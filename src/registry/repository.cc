@@ -151,7 +151,6 @@ class PageLinks {
 struct Repository::Uploads {
   explicit Uploads(const UploadTuning& sizes) : tuning(sizes) {}
   const UploadTuning tuning;
-  UploadHabits habits;
   CancelTime cancel_time;
 
   // Sessions that refused mounts opened (5.3). Gives back the one that is not kept: there is one
@@ -323,8 +322,12 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
       }
       failure = host_.failure(answer, scopes_);
       wait = retry_after(response);
-      if (is_refusal(response.status) && says_missing(*failure, descriptor))
+      if (is_refusal(response.status) && says_missing(*failure, descriptor)) {
+        // It may have taken them by the way that is least used.
+        host_.upload_habits().learn(
+            [](UploadHabits::Values& values) { values.one_post = UploadHabits::OnePost::refused; });
         throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
+      }
       const bool immutable = says_immutable(*failure, response.status, response.body);
       const bool perhaps_stored = response.status >= 500 || immutable;
       if (perhaps_stored && names(identifier, descriptor.digest, false, stop)) return std::nullopt;
@@ -463,7 +466,7 @@ void Repository::delete_manifest(const Digest& digest, const std::stop_token& st
 // --- blobs ---------------------------------------------------------------------------------------
 
 UploadTarget Repository::upload_target() const {
-  return {host_, name_, scopes_, uploads_->tuning, uploads_->habits, uploads_->cancel_time};
+  return {host_, name_, scopes_, uploads_->tuning, host_.upload_habits(), uploads_->cancel_time};
 }
 
 bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {
