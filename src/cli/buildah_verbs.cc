@@ -1,6 +1,7 @@
 #include "cli/buildah_verbs.h"
 
 #include "cli/context.h"
+#include "cli/go_value.h"
 #include "cli/image_view.h"
 #include "cli/output.h"
 #include "cli/pulled_images.h"

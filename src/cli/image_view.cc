@@ -1,5 +1,6 @@
 #include "cli/image_view.h"
 
+#include "cli/go_value.h"
 #include "copy/plan.h"
 #include "stream/file_source.h"
 
@@ -63,14 +64,6 @@ void refuse_format(const Arguments& arguments) {
   if (!arguments.has("format")) return;
   throw Error(ErrorKind::usage, "--format is not supported by this version of tug")
       .set_hint("the JSON has the fields that templates name");
-}
-
-Json sorted(Json value) {
-  if (Json::Object* object = value.as_object()) {
-    std::sort(object->begin(), object->end(),
-              [](const Json::Member& a, const Json::Member& b) { return a.first < b.first; });
-  }
-  return value;
 }
 
 Json oci_config(const Json& config) {

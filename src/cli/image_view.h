@@ -33,8 +33,6 @@ Json oci_config(const Json& config);
 constexpr Json::DumpStyle kGoIndented{4, ' ', true};
 // Throws Error(usage) when a template was asked for.
 void refuse_format(const Arguments& arguments);
-// Objects that are maps in Go (labels, ports, volumes), the way its encoder writes them: by key.
-Json sorted(Json value);
 
 }  // namespace tug::cli
 

@@ -3,7 +3,9 @@
 
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/go_template.h"
 #include "cli/image_view.h"
+#include "cli/inspect_types.h"
 #include "cli/output.h"
 #include "oci/json.h"
 #include "registry/repository.h"
@@ -116,6 +118,13 @@ class TagListing {
   std::future<TagList> tags_;
 };
 
+// As JSON, or what the template makes of it.
+void show(const Arguments& arguments, const Json& json, const GoType& type) {
+  const std::string format = arguments.value("format").value_or("");
+  write_stdout(format.empty() || is_json_format(format) ? json.dump(kGoIndented) + "\n"
+                                                        : format_value(format, {&json, &type}));
+}
+
 int inspect(Context& context, const Arguments& arguments, const ImageReference& reference) {
   const TransportOptions options = transport_options(arguments, "");
   const auto source = open_source(reference, options, context.transports(), context.stop());
@@ -145,15 +154,18 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
                                    [&] { return Json::parse(config_bytes); });
   const TagList listed = tags ? tags->get() : TagList{};
   if (!listed.warning.empty()) log_line(Level::warning, listed.warning);
-  const Json result =
-      config_only ? oci_config(config) : inspect_json(repository, image, config, listed.tags);
-  write_stdout(result.dump(kGoIndented) + "\n");
+  if (config_only) {
+    show(arguments, oci_config(config), config_type());
+  } else {
+    show(arguments, inspect_json(repository, image, config, listed.tags), inspect_type());
+  }
   return EXIT_SUCCESS;
 }
 
 int run(Context& context, const Arguments& arguments) {
   const std::string& text = arguments.positional()[0];
-  refuse_format(arguments);
+  if (arguments.flag("raw") && !arguments.value("format").value_or("").empty())
+    throw Error(ErrorKind::usage, "raw output does not support format option");
   const ImageReference reference = ImageReference::parse(text);
   return with_context("inspecting " + reference.str(),
                       [&] { return inspect(context, arguments, reference); });
@@ -173,7 +185,8 @@ Verb inspect_verb() {
               "The manifest's bytes as they are stored; with --config the config's"},
              {"config", '\0', Kind::flag, "", "The image's configuration as OCI has it"},
              {"no-tags", 'n', Kind::flag, "", "Do not list the repository's tags"},
-             {"format", 'f', Kind::value, "TEMPLATE", "", true}}},
+             {"format", 'f', Kind::value, "TEMPLATE",
+              "Print what a Go template makes of it, for example '{{.Digest}}'"}}},
            {"Registry access", std::move(registry)},
            {"Retrying", retry_options()}},
           1,

@@ -356,7 +356,7 @@ std::string help_text(const std::vector<Verb>& verbs, std::string_view program) 
       "installed.\n\nUsage:\n  {} [flags] VERB [flags] ARGUMENTS\n\nVerbs:\n",
       program);
   for (const Verb& verb : shown_verbs(verbs))
-    text += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
+    text += fmt::format("  {:<17}{}\n", verb.name, verb.summary);
   text += options_text(global_options());
   return text + fmt::format("\n\"{} VERB --help\" tells more about a verb.\n", program);
 }

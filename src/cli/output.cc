@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include "base/fd.h"
+#include "cli/go_value.h"
 
 #include <tug/error.h>
 
@@ -146,26 +147,6 @@ void write_stdout_line(std::string_view line) noexcept {
     write_all(STDOUT_FILENO, std::string(line) + "\n");
   } catch (...) {  // out of memory for a line of story: the copy goes on
   }
-}
-
-std::string go_quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (c == '\n') {
-      result += "\\n";
-    } else if (c == '\t') {
-      result += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result + "\"";
 }
 
 void write_stderr_line(std::string_view line) noexcept {

@@ -33,9 +33,6 @@ void log_line(Level level, std::string_view message) noexcept;
 void draw_status(const std::function<std::vector<std::string>(TerminalSize)>& lines) noexcept;
 void erase_status() noexcept;
 
-// The text as a Go string literal ("%q"), which is how a log line quotes its message.
-std::string go_quoted(std::string_view text);
-
 }  // namespace tug::cli
 
 #endif  // TUG_CLI_OUTPUT_H_

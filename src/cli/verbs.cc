@@ -1,8 +1,11 @@
 // The tables: every verb, and the flags that verbs share.
 #include "cli/copy_verb.h"
+#include "cli/delete_verb.h"
 #include "cli/help_verbs.h"
 #include "cli/inspect_verb.h"
+#include "cli/list_tags_verb.h"
 #include "cli/login_verb.h"
+#include "cli/manifest_digest_verb.h"
 #include "cli/options.h"
 #include "cli/step_verb.h"
 
@@ -66,9 +69,9 @@ std::vector<Option> retry_options() {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table{copy_verb(),         inspect_verb(), login_verb(),
-                                       logout_verb(),       step_verb(),    completion_verb(),
-                                       generate_docs_verb()};
+  static const std::vector<Verb> table{
+      copy_verb(),  inspect_verb(), list_tags_verb(), delete_verb(),     manifest_digest_verb(),
+      login_verb(), logout_verb(),  step_verb(),      completion_verb(), generate_docs_verb()};
   return table;
 }
 

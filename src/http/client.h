@@ -82,8 +82,8 @@ struct Request {
   std::size_t max_response_bytes = 64 * 1024;  // more: reading stops, `truncated` is set
   // Takes the body instead of Response::body (and its limit). Borrowed until send() returns.
   BodySink* sink = nullptr;
-  // If it needs a connection of its own, opens another one to the same address beside it (TCP
-  // alone, nothing is sent), for a request that will follow as soon as this one failed.
+  // If it needs a connection of its own, opens another one to the same address after it (TCP alone,
+  // nothing is sent), for a request that will follow as soon as this one failed.
   bool spare_connection = false;
   // What the server has to hash or move before it can answer, though it is not in this request's
   // body: the answer may take longer for it.

@@ -176,6 +176,7 @@ class Transfer {
   std::shared_ptr<PeerCertificate> certificate_;
   SpareSockets& spares_;
   bool opens_spare_;              // with the first connection of its own
+  std::vector<std::byte> spare_;  // the address where it is to be opened
   curl_socket_t connected_ = -1;  // a spare one that this transfer got
 
   TransferClock clock_;
@@ -377,7 +378,7 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype, curl_sockaddr* 
   try {
     const std::span all(reinterpret_cast<const std::byte*>(&address->addr), address->addrlen);
     if (UniqueFd spare = transfer.spares_.take(all)) return transfer.connected_ = spare.release();
-    if (std::exchange(transfer.opens_spare_, false)) transfer.spares_.open(all);
+    if (std::exchange(transfer.opens_spare_, false)) transfer.spare_.assign(all.begin(), all.end());
   } catch (...) {  // no memory: then without
   }
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -467,6 +468,8 @@ bool Transfer::body_sent() const {
 std::uint64_t Transfer::body_bytes_sent() const { return std::min(uploaded_, taken_); }
 
 void Transfer::observe(Clock::time_point now) {
+  // After the connection of its own: a server may take one at a time.
+  if (!spare_.empty()) spares_.open(std::exchange(spare_, {}));
   curl_off_t uploaded = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
   if (static_cast<std::uint64_t>(uploaded) != uploaded_) {

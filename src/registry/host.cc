@@ -77,6 +77,7 @@ struct Shared {
         tokens(endpoint.environment().timing) {}
   Endpoint endpoint;
   TokenCache tokens;
+  UploadHabits upload_habits;
 };
 
 void refuse_blocked(const RegistryReference& reference, const RegistryEntry* entry) {
@@ -386,6 +387,8 @@ Host::~Host() = default;
 
 const std::string& Host::name() const noexcept { return impl_->reference.registry(); }
 const Environment& Host::environment() const noexcept { return impl_->environment(); }
+
+UploadHabits& Host::upload_habits() noexcept { return impl_->shared->upload_habits; }
 
 Answer Host::call(const Call& call, const std::stop_token& stop) {
   const auto exchange = [&] { return impl_->exchange(call, stop); };

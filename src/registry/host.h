@@ -21,6 +21,7 @@
 #include "registry/registries_conf.h"
 #include "registry/resume_state.h"
 #include "registry/sleep_budget.h"
+#include "registry/upload_habits.h"
 
 #include <tug/error.h>
 #include <tug/reference.h>
@@ -117,6 +118,8 @@ class Host {
   // "host[:port]", as written.
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] const Environment& environment() const noexcept;
+  // Of all repositories there.
+  [[nodiscard]] UploadHabits& upload_habits() noexcept;
 
   // The exchange. The first one also learns what the registry asks for (1.2), and which scheme it
   // speaks when TLS is not verified: a GET or HEAD carries the question itself, without

@@ -101,42 +101,49 @@ std::optional<std::string> next_page(const http::Response& response) {
   return std::nullopt;
 }
 
-// The pages of a list of tags, put together. What is kept of them, the links between them included,
-// is bounded: a registry may send pages for ever, and anything as a tag.
-class TagList {
- public:
-  void add_page(const Answer& answer) {
-    const Json page = parse_tag_page(answer);
-    const Json* list = page.find("tags");
-    const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
-    if (items == nullptr) return;  // null: an empty repository
-    for (const Json& item : *items) {
-      const std::string* tag = item.as_string();
-      if (tag == nullptr || !is_tag(*tag))
-        throw Error(ErrorKind::protocol, authority(answer.url) + " lists something that is no tag");
-      charge(answer, *tag);
-      tags_.push_back(*tag);
-    }
+// The tags of a page.
+std::vector<std::string> tags_of(const Answer& answer) {
+  const Json page = parse_tag_page(answer);
+  const Json* list = page.find("tags");
+  const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
+  std::vector<std::string> tags;
+  if (items == nullptr) return tags;  // null: an empty repository
+  for (const Json& item : *items) {
+    const std::string* tag = item.as_string();
+    if (tag == nullptr || !is_tag(*tag))
+      throw Error(ErrorKind::protocol, authority(answer.url) + " lists something that is no tag");
+    tags.push_back(*tag);
   }
-  // The next page is at `link`, where no page before it was.
-  void add_link(const Answer& answer, const std::string& link) {
-    charge(answer, link);
+  return tags;
+}
+
+// What is kept of a list of tags, the links between its pages included, is bounded: a registry may
+// send pages for ever, and anything as a tag.
+class TagMemory {
+ public:
+  void charge(std::string_view authority, const std::string& text) {
+    bytes_ += sizeof(text) + text.size();
+    if (bytes_ > kMaxTagBytes)
+      throw Error(ErrorKind::limit, fmt::format("{} lists more than {} of tags", authority,
+                                                human_bytes(kMaxTagBytes)));
+  }
+
+ private:
+  std::size_t bytes_ = 0;
+};
+
+// Where the pages of a list were. The next one is where none before it was.
+class PageLinks {
+ public:
+  void add(const Answer& answer, const std::string& link) {
+    memory_.charge(authority(answer.url), link);
     if (!links_.insert(link).second || links_.size() > kMaxPages)
       throw Error(ErrorKind::protocol, authority(answer.url) + " sends pages without an end");
   }
-  std::vector<std::string> take() { return std::move(tags_); }
 
  private:
-  void charge(const Answer& answer, const std::string& text) {
-    bytes_ += sizeof(text) + text.size();
-    if (bytes_ > kMaxTagBytes)
-      throw Error(ErrorKind::limit, fmt::format("{} lists more than {} of tags",
-                                                authority(answer.url), human_bytes(kMaxTagBytes)));
-  }
-
-  std::vector<std::string> tags_;
   std::set<std::string> links_;
-  std::size_t bytes_ = 0;
+  TagMemory memory_;
 };
 
 }  // namespace
@@ -145,7 +152,6 @@ class TagList {
 struct Repository::Uploads {
   explicit Uploads(const UploadTuning& sizes) : tuning(sizes) {}
   const UploadTuning tuning;
-  UploadHabits habits;
   CancelTime cancel_time;
 
   // Sessions that refused mounts opened (5.3). Gives back the one that is not kept: there is one
@@ -317,8 +323,12 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
       }
       failure = host_.failure(answer, scopes_);
       wait = retry_after(response);
-      if (is_refusal(response.status) && says_missing(*failure, descriptor))
+      if (is_refusal(response.status) && says_missing(*failure, descriptor)) {
+        // It may have taken them by the way that is least used.
+        host_.upload_habits().learn(
+            [](UploadHabits::Values& values) { values.one_post = UploadHabits::OnePost::refused; });
         throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
+      }
       const bool immutable = says_immutable(*failure, response.status, response.body);
       const bool perhaps_stored = response.status >= 500 || immutable;
       if (perhaps_stored && names(identifier, descriptor.digest, false, stop)) return std::nullopt;
@@ -413,10 +423,51 @@ void Repository::list_referrer(const Referrer& referrer, const std::stop_token& 
   });
 }
 
+// --- deleting manifests --------------------------------------------------------------------------
+
+void Repository::delete_manifest(const Digest& digest, const std::stop_token& stop) {
+  Call call = read_call("manifests/" + digest.str());
+  call.method = http::Method::del;
+  // Registries disagree about the word for it, "delete", "push" or "*": those that want another
+  // one say so in their 401.
+  call.scopes = {repository_scope(name_.repository(), "*")};
+  call.retry = false;  // a 404 means another thing once it may have been deleted
+  Attempts attempts(host_.environment(), stop);
+  for (bool may_be_done = false;; may_be_done = true) {
+    std::optional<Error> failure;
+    std::optional<std::chrono::milliseconds> wait;
+    try {
+      const Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);
+      const int status = answer.response.status;
+      const bool is_page =
+          is_html(answer.response.body, answer.response.headers.get("Content-Type").value_or(""));
+      if (is_success(status) && is_page)
+        throw Error(ErrorKind::protocol,
+                    authority(answer.url) + " answered with a web page: it is no registry");
+      if (is_success(status) || (status == 404 && may_be_done)) return;
+      failure = host_.failure(answer, call.scopes);
+      if (status == 405 || failure->has_registry_code("UNSUPPORTED")) {
+        throw Error(ErrorKind::denied, failure->message())
+            .set_http_status(status)
+            .set_registry_codes(failure->registry_codes())
+            .set_hint(
+                "this registry deletes nothing; Debian's and Docker's want storage.delete.enabled: "
+                "true in their configuration (REGISTRY_STORAGE_DELETE_ENABLED=true)");
+      }
+      if (!http::is_retryable_status(status)) throw *failure;
+      wait = retry_after(answer.response);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::network || !error.retryable()) throw;
+      failure = error;
+    }
+    attempts.failed(*failure, wait);
+  }
+}
+
 // --- blobs ---------------------------------------------------------------------------------------
 
 UploadTarget Repository::upload_target() const {
-  return {host_, name_, scopes_, uploads_->tuning, uploads_->habits, uploads_->cancel_time};
+  return {host_, name_, scopes_, uploads_->tuning, host_.upload_habits(), uploads_->cancel_time};
 }
 
 bool Repository::has_blob(const Descriptor& descriptor, const std::stop_token& stop) {
@@ -540,23 +591,33 @@ std::vector<std::string> Repository::first_tags(const std::stop_token& stop) {
   call.retry = false;
   const Answer answer = host_.call(call, stop);
   if (answer.response.status != 200) throw host_.failure(answer, scopes_);
-  TagList tags;
-  tags.add_page(answer);
-  return tags.take();
+  return tags_of(answer);
 }
 
 std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
-  TagList tags;
+  std::vector<std::string> tags;
+  TagMemory memory;
+  const auto keep = [&](const std::vector<std::string>& page) {
+    for (const std::string& tag : page) memory.charge(host_.name(), tag);
+    tags.insert(tags.end(), page.begin(), page.end());
+  };
+  list_tags(keep, stop);
+  return tags;
+}
+
+void Repository::list_tags(const std::function<void(const std::vector<std::string>&)>& page,
+                           const std::stop_token& stop) {
+  PageLinks links;
   Call call = tags_call();
-  return with_context("listing the tags of " + name_.name(), [&] {
+  with_context("listing the tags of " + name_.name(), [&] {
     for (;;) {
       const Answer answer = read_all(call, stop);
       if (answer.response.status != 200) throw host_.failure(answer, scopes_);
-      tags.add_page(answer);
+      page(tags_of(answer));
       const auto next = next_page(answer.response);
-      if (!next) return tags.take();
+      if (!next) return;
       call.url = host_.resolve_location(answer.url, *next);
-      tags.add_link(answer, call.url->str());
+      links.add(answer, call.url->str());
     }
   });
 }

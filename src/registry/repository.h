@@ -49,6 +49,11 @@ class Repository {
   void put_manifest(const std::string& identifier, const Descriptor& descriptor,
                     const std::string& bytes, const std::stop_token& stop);
 
+  // DELETE …/manifests/<digest>: all its tags go with it. Throws Error(not_found) when it is not
+  // there, unless an earlier try of this call may have deleted it; Error(denied) with a hint when
+  // the registry deletes nothing (405).
+  void delete_manifest(const Digest& digest, const std::stop_token& stop);
+
   // HEAD …/blobs/<digest> (5.2). Trouble of the registry means false: POST decides.
   bool has_blob(const Descriptor& descriptor, const std::stop_token& stop);
   // The same for a blob of which only the digest is known: its size, or nullopt when it is not
@@ -76,8 +81,12 @@ class Repository {
   // and after a stop within what the uploads' own cancelling left of them.
   void cancel_sessions(const std::stop_token& stop) noexcept;
 
-  // All tags, in the server's order, pages followed.
+  // All tags, in the server's order, pages followed. Throws Error(limit) when they would fill the
+  // memory.
   std::vector<std::string> list_tags(const std::stop_token& stop);
+  // The same a page at a time, so that there may be any number of them.
+  void list_tags(const std::function<void(const std::vector<std::string>&)>& page,
+                 const std::stop_token& stop);
   // Those of the first page, by one request that is not tried again: for a hint.
   std::vector<std::string> first_tags(const std::stop_token& stop);
 

@@ -4,6 +4,7 @@
 #include "registry/error_body.h"
 #include "registry/retries.h"
 #include "registry/write.h"
+#include "stream/file_source.h"
 
 #include <fmt/format.h>
 
@@ -91,6 +92,10 @@ void Upload::continue_earlier() {
 }
 
 void Upload::attempt() {
+  if (!session_ && may_post_whole()) {
+    try_post_whole();
+    if (committed_) return;
+  }
   if (!session_) {
     const auto digest = descriptor_ ? std::optional(descriptor_->digest) : std::nullopt;
     session_ = open_session(target_, digest, stop_);
@@ -99,6 +104,78 @@ void Upload::attempt() {
   adapt_to_session();
   const Outcome outcome = send_in_mode();
   if (!outcome.done()) recover(outcome);
+}
+
+// Once a blob; of those whose registry has not been tried yet, one tries it.
+bool Upload::may_post_whole() {
+  using OnePost = UploadHabits::OnePost;
+  if (std::exchange(posted_, true) || mode_ != UploadMode::put || !descriptor_) return false;
+  // Such a body goes without the pace of others.
+  if (target_.host.environment().bytes_per_second) return false;
+  const std::uint64_t size = descriptor_->size;
+  const bool is_usual = descriptor_->digest.algorithm() == DigestAlgorithm::sha256;
+  if (size == 0 || size > target_.tuning.one_post || !is_usual) return false;
+  bool may = false;
+  target_.habits.learn([&](UploadHabits::Values& values) {
+    may = values.one_post == OnePost::taken;
+    if (values.one_post != OnePost::untried || size > target_.tuning.one_post_trial) return;
+    may = true;
+    values.one_post = OnePost::trying;
+  });
+  return may;
+}
+
+// Mode D. Never fails an upload: whatever goes wrong, there are the other modes. Most registries do
+// not know it and open a session, which is used.
+void Upload::try_post_whole() {
+  using OnePost = UploadHabits::OnePost;
+  OnePost learnt = OnePost::untried;
+  const auto learn = [&] {
+    target_.habits.learn([&](UploadHabits::Values& values) { values.one_post = learnt; });
+  };
+  try {
+    learnt = post_whole();
+  } catch (...) {
+    learn();
+    throw;
+  }
+  learn();
+}
+
+// What it shows of the registry.
+UploadHabits::OnePost Upload::post_whole() {
+  using OnePost = UploadHabits::OnePost;
+  const bool is_trial = target_.habits.get().one_post == OnePost::trying;
+  content_.seek(0);
+  std::string bytes = read_small(*content_.rest().source, descriptor_->size).value_or("");
+  content_.finish();
+  std::optional<Answer> answer;
+  try {
+    answer = registry::post_whole(target_, descriptor_->digest, std::move(bytes), stop_);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    debug(error.what());
+    return OnePost::refused;
+  }
+  const int status = answer->response.status;
+  if (status == 202) {
+    session_ = session_from(target_.host, *answer);
+    return OnePost::refused;
+  }
+  if (status == 403 || status == 404) {
+    // Who may not write, or where there is nothing to write to: that is no matter of the way.
+    const Error refusal = target_.host.failure(*answer, target_.scopes);
+    if (refusal.has_registry_code("DENIED") || refusal.has_registry_code("NAME_UNKNOWN"))
+      throw refusal;
+  }
+  const bool is_busy = http::is_retryable_status(status) && status != 500;
+  if (is_busy) return is_trial ? OnePost::untried : OnePost::taken;
+  // The first time somebody else is asked than who says so.
+  committed_ = status == 201 && !contradicts(answer->response, descriptor_->digest) &&
+               (!is_trial || is_there());
+  if (!committed_) return OnePost::refused;
+  total_sent_ += descriptor_->size;
+  return OnePost::taken;
 }
 
 Upload::Outcome Upload::send_in_mode() {

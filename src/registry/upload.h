@@ -37,7 +37,7 @@ class Upload {
   void adopt(UploadSession session) { session_ = std::move(session); }
   // Uploads and commits. Throws Error; the session is cancelled then.
   Descriptor run();
-  // Bytes of body sent, repeats included.
+  // Bytes of body sent, repeats included, but for a trial of mode D that was not taken.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return total_sent_; }
 
  private:
@@ -55,6 +55,9 @@ class Upload {
   // The story: one try in the present mode, and the way on if it failed.
   void continue_earlier();
   void attempt();
+  bool may_post_whole();
+  void try_post_whole();
+  UploadHabits::OnePost post_whole();
   Outcome send_in_mode();
   Outcome send_whole();
   Outcome send_chunks();
@@ -109,6 +112,7 @@ class Upload {
   std::optional<UploadSession> session_;
   std::optional<Descriptor> descriptor_;  // of the blob, once it is known
   bool committed_ = false;
+  bool posted_ = false;  // mode D was thought of
 
   int restarts_ = 0;
   int reauthorised_ = 0;

@@ -14,7 +14,11 @@ inline constexpr std::uint64_t kMiB = 1024 * 1024;
 
 // Sizes that decide; tests make them small.
 struct UploadTuning {
-  std::uint64_t small_blob = kMiB;        // up to here mode B: saves a round trip (5.5)
+  std::uint64_t small_blob = kMiB;  // up to here mode B: saves a round trip (5.5)
+  // Up to here mode D, where the registry takes it: saves another one. Whether it does is tried
+  // with a blob of which it does not matter that it is sent twice.
+  std::uint64_t one_post = 256 * 1024;
+  std::uint64_t one_post_trial = 16 * 1024;
   std::uint64_t resume_from = 64 * kMiB;  // less that was stored is sent again (5.8)
   // From this size on, or of unknown size but not surely smaller: worth a file and a request to be
   // continued by another process. So much of it must have been sent, too.
@@ -31,7 +35,7 @@ struct UploadTuning {
 // How the bytes travel (5.5).
 enum class UploadMode {
   patch,   // A: POST, PATCH with everything, empty PUT
-  put,     // B: POST, PUT with everything
+  put,     // B: POST, PUT with everything (D, a POST with everything, may come before it)
   chunks,  // C: POST, PATCHes with Content-Range, empty PUT
 };
 

@@ -69,6 +69,14 @@ void read_chunk_lengths(const Answer& answer, UploadSession& session) {
     session.max_chunk = std::string(*max);
 }
 
+Call post_call(const UploadTarget& target, std::string_view query) {
+  Call call;
+  call.method = http::Method::post;
+  call.path = fmt::format("/v2/{}/blobs/uploads/{}", target.name.repository(), query);
+  call.scopes = target.scopes;
+  return call;
+}
+
 // What the answer to a GET says of the session: how much it has, and where it is now.
 StoredRange read_state(const UploadTarget& target, UploadSession& session, const Answer& answer) {
   const int status = answer.response.status;
@@ -100,16 +108,6 @@ std::optional<Answer> follow(Host& host, Call call, const Answer& redirect,
 }
 
 }  // namespace
-
-UploadHabits::Values UploadHabits::get() const {
-  const std::lock_guard lock(mutex_);
-  return values_;
-}
-
-void UploadHabits::learn(const std::function<void(Values&)>& change) {
-  const std::lock_guard lock(mutex_);
-  change(values_);
-}
 
 milliseconds CancelTime::left(bool stopped) {
   const std::lock_guard lock(mutex_);
@@ -180,14 +178,19 @@ UploadSession session_from(Host& host, const Answer& answer) {
   return session;
 }
 
+Answer post_whole(const UploadTarget& target, const Digest& digest, std::string bytes,
+                  const std::stop_token& stop) {
+  Call call = post_call(target, "?digest=" + digest.str());
+  call.headers.add("Content-Type", "application/octet-stream");
+  call.small_body = std::move(bytes);
+  call.retry = false;
+  return call_write(target.host, std::move(call), RedirectTo::same_origin, nullptr, stop);
+}
+
 UploadSession open_session(const UploadTarget& target, const std::optional<Digest>& digest,
                            const std::stop_token& stop) {
-  Call call;
-  call.method = http::Method::post;
-  call.path = fmt::format("/v2/{}/blobs/uploads/", target.name.repository());
-  if (digest && digest->algorithm() == DigestAlgorithm::sha512)
-    call.path += "?digest-algorithm=sha512";
-  call.scopes = target.scopes;
+  const bool is_sha512 = digest && digest->algorithm() == DigestAlgorithm::sha512;
+  Call call = post_call(target, is_sha512 ? "?digest-algorithm=sha512" : "");
   const Answer answer = [&] {
     try {
       return call_write(target.host, std::move(call), RedirectTo::same_origin, nullptr, stop);

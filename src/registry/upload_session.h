@@ -4,6 +4,7 @@
 #define TUG_REGISTRY_UPLOAD_SESSION_H_
 
 #include "registry/host.h"
+#include "registry/upload_habits.h"
 #include "registry/upload_rules.h"
 
 #include <tug/descriptor.h>
@@ -21,23 +22,6 @@
 #include <vector>
 
 namespace tug::registry {
-
-// What the uploads to one repository have taught: the next blob starts with it. Any thread.
-class UploadHabits {
- public:
-  struct Values {
-    bool patch_refused = false;
-    bool put_refused = false;
-    bool length_needed = false;
-    std::optional<std::uint64_t> largest_body;  // a single request of more was too large
-  };
-  [[nodiscard]] Values get() const;
-  void learn(const std::function<void(Values&)>& change);
-
- private:
-  mutable std::mutex mutex_;
-  Values values_;
-};
 
 // How long the cancelling of a repository's sessions may take (5.15). Any thread.
 class CancelTime {
@@ -92,6 +76,9 @@ struct UploadSession {
 
 // The session that a 202 opens. Throws Error(protocol): no Location, two of them, an unusable one.
 UploadSession session_from(Host& host, const Answer& answer);
+// POST …/blobs/uploads/ with the whole blob (mode D, 5.5): whatever the answer is. Tried once.
+Answer post_whole(const UploadTarget& target, const Digest& digest, std::string bytes,
+                  const std::stop_token& stop);
 // POST …/blobs/uploads/. `digest` where it is known. Throws Error: not_found, denied, …
 UploadSession open_session(const UploadTarget& target, const std::optional<Digest>& digest,
                            const std::stop_token& stop);

@@ -33,9 +33,17 @@ _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent():
-    """For Popen's preexec_fn: the child gets SIGTERM when the thread that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(by=signal.SIGTERM):
+    """For Popen's preexec_fn: the child gets this signal when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, by)
+
+
+def kept_port(port=0):
+    """A bound socket that does not listen: nobody is given its port (0: a free one), but a server that says SO_REUSEADDR as well may have it."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", port))
+    return keeper
 
 
 class Registry:
@@ -116,13 +124,10 @@ class Registry:
         self._keep_port()
 
     def _keep_port(self):
-        """A bound socket that does not listen: nobody is given the port, but the registry, which says SO_REUSEADDR as well, may have it."""
         self._release_port()
         port = int(self._config["http"]["addr"].rpartition(":")[2])
         if port:
-            self._port_keeper = socket.socket()
-            self._port_keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._port_keeper.bind(("127.0.0.1", port))
+            self._port_keeper = kept_port(port)
 
     def _release_port(self):
         if self._port_keeper:

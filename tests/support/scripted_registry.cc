@@ -211,7 +211,10 @@ struct ScriptedRegistry::Impl {
       if (auto refusal = refuse(request)) return refusal;
     }
     if (path == "/v2/") return HttpResponse{200, {{"Content-Type", "application/json"}}, "{}"};
-    if (std::regex_match(path, match, kUploadsPath)) return open_session(request, match[1]);
+    if (std::regex_match(path, match, kUploadsPath)) {
+      const bool is_whole = options.takes_one_post && request.query_value("digest");
+      return is_whole ? take_whole(request, connection, match[1]) : open_session(request, match[1]);
+    }
     if (std::regex_match(path, match, kSessionPath))
       return serve_session(request, connection, match[1], match[2], keep);
     if (std::regex_match(path, match, kBlobPath)) return read_blob(request, match[1], match[2]);
@@ -315,10 +318,22 @@ struct ScriptedRegistry::Impl {
     return error_response(416, "RANGE_INVALID");
   }
 
+  std::optional<HttpResponse> take_whole(const HttpRequest& request, HttpConnection& connection,
+                                         const std::string& name) {
+    std::string data;
+    if (!connection.read_body([&](std::string_view bytes) { data += bytes; })) return std::nullopt;
+    const std::lock_guard lock(mutex);
+    return store(request, name, data);
+  }
+
   HttpResponse commit(const HttpRequest& request, const std::string& name, const std::string& id) {
-    const auto digest = Digest::try_parse(request.query_value("digest").value_or(""));
     const std::string data = std::move(sessions.at(id).data);
     sessions.erase(id);
+    return store(request, name, data);
+  }
+
+  HttpResponse store(const HttpRequest& request, const std::string& name, const std::string& data) {
+    const auto digest = Digest::try_parse(request.query_value("digest").value_or(""));
     if (!digest || Digest::of(digest->algorithm(), data) != *digest)
       return error_response(400, "DIGEST_INVALID");
     repositories[name].blobs[digest->str()] = data;

@@ -71,6 +71,7 @@ class ScriptedRegistry {
     bool absolute_locations = false;    // else path-absolute
     bool single_use_locations = false;  // an old session URL answers 404
     HeaderList session_headers;         // sent with each POST that opens a session
+    bool takes_one_post = false;        // POST with digest= and the blob stores it
     bool referrers = true;              // OCI-Subject and the referrers API
     std::size_t page_size = 1000;       // of tag lists
     // False: each answer ends its connection. (libcurl repeats a request by itself when a kept one

@@ -28,7 +28,7 @@ class Help(SystemTest):
         super().setUp()
         self.share = self.temp / "share"
         self.assert_success(self.tug("generate-docs", self.share))
-        self.verbs = re.findall(r"^  (\w+) {2,}\S", self.help().partition("Verbs:\n")[2].partition("\n\n")[0], re.MULTILINE)
+        self.verbs = re.findall(r"^  ([\w-]+) {2,}\S", self.help().partition("Verbs:\n")[2].partition("\n\n")[0], re.MULTILINE)
         self.assertLessEqual({"copy", "inspect", "login", "logout", "step", "completion"}, set(self.verbs))
 
     def help(self, *verb):

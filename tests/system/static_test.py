@@ -146,6 +146,19 @@ class InAnEmptyRoot(SystemTest):
 
     # ---- what it weighs
 
+    def test_it_starts_without_opening_a_file(self):
+        """What makes the start quick, counted. The C library's own start looks up which file it is in; the dynamic program makes 430 calls."""
+        self.assertLessEqual(set(self.system_calls("%file")), {"execve", "readlink"})
+        self.assertLess(len(self.system_calls("all")), 100)
+
+    def system_calls(self, which):
+        """The names of those that --version makes."""
+        trace = self.temp / "trace"
+        self.assert_success(self.tug("-f", "-qq", "-e", f"trace={which}", "-o", trace, case.TUG, "--version", program="strace"))
+        calls = re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE)
+        self.assertIn("execve", calls)
+        return calls
+
     def test_the_file_is_small(self):
         self.assertLessEqual(os.stat(case.TUG).st_size, 10_000_000)
 

@@ -302,5 +302,97 @@ TEST_CASE("pages without an end are not followed for ever, and a missing reposit
   CHECK(lab.registry.count("GET", "/tags/") <= 4);
 }
 
+TEST_CASE("tags come a page at a time") {
+  test::LabOptions options;
+  options.registry.page_size = 2;
+  RegistryLab lab(options);
+  for (const char* tag : {"a", "b", "c"})
+    lab.registry.add_manifest("team/app", tag, kManifest, kType);
+  std::vector<std::size_t> pages;
+  lab.repository.list_tags([&](const auto& tags) { pages.push_back(tags.size()); }, lab.stop);
+  CHECK(pages == std::vector<std::size_t>{2, 1});
+}
+
+// --- deleting ------------------------------------------------------------------------------------
+
+TEST_CASE("a manifest is deleted by its digest") {
+  const Digest digest = Digest::of(kManifest);
+  const std::string target = "/v2/team/app/manifests/" + digest.str();
+  for (const int status : {202, 200, 204}) {
+    CAPTURE(status);
+    RegistryLab lab;
+    lab.registry.script(answers("DELETE", "", status));
+    lab.repository.delete_manifest(digest, lab.stop);
+    CHECK(lab.registry.count("DELETE", target + "$") == 1);
+  }
+}
+
+TEST_CASE("deleting a manifest that cannot be deleted") {
+  struct Case {
+    int status;
+    std::string_view body;
+    ErrorKind kind;
+    std::string_view says;
+    std::size_t requests;
+  };
+  for (const Case& c : {
+           Case{404, R"({"errors":[{"code":"MANIFEST_UNKNOWN"}]})", ErrorKind::not_found,
+                "MANIFEST_UNKNOWN", 1},
+           Case{405, R"({"errors":[{"code":"UNSUPPORTED"}]})", ErrorKind::denied,
+                "storage.delete.enabled", 1},
+           Case{400, R"({"errors":[{"code":"UNSUPPORTED"}]})", ErrorKind::denied,
+                "storage.delete.enabled", 1},
+           Case{403, R"({"errors":[{"code":"DENIED"}]})", ErrorKind::denied, "DENIED", 1},
+           Case{200, "<html>welcome</html>", ErrorKind::protocol, "web page", 1},
+           Case{500, "", ErrorKind::server, "500", 4},
+       }) {
+    CAPTURE(c.status);
+    RegistryLab lab;
+    lab.registry.script(answers("DELETE", "", c.status, {}, std::string(c.body)));
+    check_error(c.kind, c.says,
+                [&] { lab.repository.delete_manifest(Digest::of(kManifest), lab.stop); });
+    CHECK(lab.registry.count("DELETE") == c.requests);
+  }
+}
+
+TEST_CASE("a manifest that is gone after a lost answer was deleted by us") {
+  RegistryLab lab;
+  lab.registry.script(answers("DELETE", "", 503, {}, "", 1));
+  lab.registry.script(answers("DELETE", "", 404));
+  lab.repository.delete_manifest(Digest::of(kManifest), lab.stop);
+  CHECK(lab.registry.count("DELETE") == 2);
+}
+
+TEST_CASE("a deletion follows no redirect to another place, and none that would make it a GET") {
+  for (const int status : {301, 302, 303, 307, 308}) {
+    CAPTURE(status);
+    RegistryLab lab;
+    lab.registry.script(
+        answers("DELETE", "", status, {{"Location", lab.registry.other_url("/v2/")}}));
+    check_error(ErrorKind::protocol, "redirected a DELETE",
+                [&] { lab.repository.delete_manifest(Digest::of(kManifest), lab.stop); });
+    CHECK(lab.registry.other_requests().empty());
+    CHECK(lab.registry.count("DELETE") == 1);
+  }
+}
+
+TEST_CASE("the registry that wants the scope delete gets it") {
+  test::LabOptions options;
+  options.registry.auth = test::ScriptedRegistry::Auth::bearer;
+  options.with_credentials = true;
+  RegistryLab lab(options);
+  const std::string challenge = "Bearer realm=\"" + lab.registry.url("/token") +
+                                "\",service=\"registry\",scope=\"repository:team/app:delete\"";
+  lab.registry.script(answers("DELETE", "", 401, {{"WWW-Authenticate", challenge}}, "", 1));
+  lab.registry.script(answers("DELETE", "", 202));
+  lab.repository.delete_manifest(Digest::of(kManifest), lab.stop);
+  std::string asked;
+  for (const auto& request : lab.registry.requests()) {
+    if (request.path() == "/token") asked = request.target;
+  }
+  CAPTURE(asked);
+  CHECK(asked.find("delete") != asked.npos);
+}
+
 }  // namespace
 }  // namespace tug::registry

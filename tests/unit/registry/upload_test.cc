@@ -30,6 +30,8 @@ constexpr std::size_t kMaxRequests = 60;
 
 UploadTuning small_sizes() {
   return {.small_blob = 1000,
+          .one_post = 900,
+          .one_post_trial = 0,  // other modes are tested
           .resume_from = 20'000,
           .chunk = 16'000,
           .resumed_chunk = 16'000,
@@ -133,6 +135,143 @@ void check_case(const Case& c, LabOptions options = lab_options()) {
     CHECK(bodies == c.whole_bodies);
   }
   INFO(lab.debug_log());
+}
+
+// --- one POST (mode D) ---------------------------------------------------------------------------
+
+LabOptions one_post_options(bool takes_it) {
+  LabOptions options = lab_options();
+  options.tuning.one_post_trial = 100;
+  options.registry.takes_one_post = takes_it;
+  return options;
+}
+const std::string kTiny(90, 't');
+const std::string kSmaller(800, 's');
+
+// "POST 90" for each request that is no question.
+std::vector<std::string> writes_of(const RegistryLab& lab) {
+  std::vector<std::string> writes;
+  for (const auto& request : lab.registry.requests()) {
+    if (request.method != "HEAD" && request.method != "GET")
+      writes.push_back(request.method + " " + std::to_string(request.body_size));
+  }
+  return writes;
+}
+
+TEST_CASE("a registry that takes a blob in one POST is given the small ones so") {
+  RegistryLab lab(one_post_options(true));
+  lab.put(kSmaller);  // too large to try it with
+  lab.put(kTiny);
+  CHECK(lab.registry.count("HEAD") == 1);  // what was said the first time is looked at
+  lab.put(kSmaller + "1");
+  lab.put(kSmaller + std::string(100, '2'));
+  lab.put(kSmaller + std::string(101, '3'));  // over one_post
+  CHECK(lab.registry.count("HEAD") == 1);
+  using Lines = std::vector<std::string>;
+  CHECK(writes_of(lab) ==
+        Lines{"POST 0", "PUT 800", "POST 90", "POST 801", "POST 900", "POST 0", "PUT 901"});
+  CHECK(lab.registry.blob_count("team/app") == 5);
+  CHECK(lab.reports().back() == 901);
+  CHECK(lab.registry.requests()[3].header("Content-Type") == "application/octet-stream");
+}
+
+TEST_CASE("what one repository has taught of one POST holds for the others of the registry") {
+  RegistryLab lab(one_post_options(true));
+  lab.put(kTiny);
+  LabOptions options = one_post_options(true);
+  Repository other(lab.host,
+                   RegistryReference::parse_repository(lab.registry.authority() + "/team/other"),
+                   true, options.tuning);
+  other.put_blob(
+      test::blob_of(kSmaller), [](std::uint64_t) {}, lab.stop);
+  CHECK(writes_of(lab) == std::vector<std::string>{"POST 90", "POST 800"});
+}
+
+TEST_CASE("a registry that takes no blob in one POST is asked once") {
+  struct Trial {
+    std::string_view name;
+    std::optional<Fault> fault;
+    std::vector<std::string> writes;  // of the blob it is tried with
+  };
+  const auto post = [](Act act, HttpResponse response = {}) {
+    return fault("POST", act, std::move(response));
+  };
+  using Lines = std::vector<std::string>;
+  const Lines again{"POST 90", "POST 0", "PUT 90"};
+  const Trial trials[] = {
+      {"opens a session, which is used", std::nullopt, {"POST 90", "PUT 90"}},
+      {"400", post(Act::answer, answer(400, error_body("DIGEST_INVALID"))), again},
+      {"403 of something in front", post(Act::answer, answer(403, "<html>no</html>")), again},
+      {"405", post(Act::answer, answer(405)), again},
+      {"413", post(Act::answer, answer(413)), again},
+      {"500", post(Act::answer, answer(500)), again},
+      {"200", post(Act::answer, answer(200)), again},
+      {"hangs up, without reading", post(Act::close), {"POST 0", "POST 0", "PUT 90"}},
+      {"201, but it is not there", post(Act::answer, answer(201)), again},
+      {"201, and stored something else",
+       post(Act::answer, answer(201, "", {{"Docker-Content-Digest", Digest::of("other").str()}})),
+       again},
+  };
+  for (const Trial& trial : trials) {
+    CAPTURE(trial.name);
+    RegistryLab lab(one_post_options(false));
+    if (trial.fault) lab.registry.script(*trial.fault);
+    lab.put(kTiny);
+    CHECK(writes_of(lab) == trial.writes);
+    lab.put(kTiny + "2");
+    lab.put(kSmaller);
+    const Lines writes = writes_of(lab);
+    CHECK(Lines(writes.begin() + static_cast<std::ptrdiff_t>(trial.writes.size()), writes.end()) ==
+          Lines{"POST 0", "PUT 91", "POST 0", "PUT 800"});
+    CHECK(lab.registry.blob_count("team/app") == 3);
+    CHECK(lab.registry.count("DELETE") == 0);
+  }
+}
+
+TEST_CASE("a registry that is overloaded has not shown whether it takes one POST") {
+  RegistryLab lab(one_post_options(true));
+  lab.registry.script(fault("POST", Act::answer, answer(503)));
+  lab.put(kTiny);
+  lab.put(kTiny + "2");
+  lab.put(kSmaller);
+  CHECK(writes_of(lab) ==
+        std::vector<std::string>{"POST 90", "POST 0", "PUT 90", "POST 91", "POST 800"});
+}
+
+TEST_CASE("a registry that refuses the writer is not asked in another way") {
+  RegistryLab lab(one_post_options(true));
+  lab.registry.script(
+      fault("POST", Act::answer, answer(403, error_body("DENIED", "quota")), Fault::kAlways));
+  test::check_error(ErrorKind::denied, "quota", [&] { lab.put(kTiny); });
+  CHECK(lab.requests() == 1);
+}
+
+TEST_CASE("what is not the blob is sent in no POST") {
+  RegistryLab lab(one_post_options(true));
+  Blob blob = test::blob_of(kTiny);
+  blob.descriptor.digest = Digest::of("other");
+  test::check_error(ErrorKind::integrity, "", [&] {
+    lab.repository.put_blob(
+        blob, [](std::uint64_t) {}, lab.stop);
+  });
+  CHECK(writes_of(lab).empty());
+  CHECK(lab.put(kTiny) == kTiny.size());
+  CHECK(writes_of(lab) == std::vector<std::string>{"POST 90"});
+}
+
+TEST_CASE("a manifest's missing blobs end the trust in one POST") {
+  RegistryLab lab(one_post_options(true));
+  lab.put(kTiny);
+  Fault missing = fault("PUT", Act::answer, answer(400, error_body("MANIFEST_BLOB_UNKNOWN")));
+  missing.target = "/manifests/";
+  lab.registry.script(missing);
+  const std::string manifest = R"({"schemaVersion":2})";
+  const Descriptor descriptor{std::string(media_type::kOciManifest), Digest::of(manifest),
+                              manifest.size()};
+  CHECK_THROWS_AS(lab.repository.put_manifest("1", descriptor, manifest, lab.stop),
+                  MissingBlobsError);
+  lab.put(kSmaller);
+  CHECK(writes_of(lab) == std::vector<std::string>{"POST 90", "PUT 19", "POST 0", "PUT 800"});
 }
 
 // --- without faults ------------------------------------------------------------------------------
