@@ -59,6 +59,17 @@ Error neither(const Error& https, const std::string& http_outcome) {
   return Error(https).add_context("neither by http (" + http_outcome + ") nor by https");
 }
 
+// What `send` gets by http, after https failed.
+template <typename Send>
+Answer by_http_after(const Error& https, Send send) {
+  try {
+    return send();
+  } catch (const Error& http) {
+    if (http.kind() == ErrorKind::interrupted) throw;
+    throw neither(https, http.message());
+  }
+}
+
 // Says nothing of credentials: a server in trouble, not a decision about who asks.
 bool is_no_answer(int status) noexcept {
   return http::is_retryable_status(status) || status >= 500;
@@ -143,13 +154,8 @@ std::optional<Answer> Endpoint::ask(const http::Request& question, const std::st
 // As ping_over_http(); what anybody may have said is no proof of a registry, a ping is.
 std::optional<Answer> Endpoint::ask_over_http(const http::Request& question, const Error& https,
                                               const std::stop_token& stop) {
-  std::optional<Answer> answer;
-  try {
-    answer = ask_over("http", question, stop);
-  } catch (const Error& http) {
-    if (http.kind() == ErrorKind::interrupted) throw;
-    throw neither(https, http.message());
-  }
+  std::optional<Answer> answer =
+      by_http_after(https, [&] { return ask_over("http", question, stop); });
   if (is_no_answer(answer->response.status)) return answer;
   if (is_of_registry(*answer)) {
     settle_scheme("http");
@@ -164,7 +170,6 @@ Answer Endpoint::ask_over(std::string_view scheme, const http::Request& question
                           const std::stop_token& stop) {
   http::Request request = question;
   request.url = url_over(scheme, question.url.target());
-  request.spare_connection = !state().scheme && scheme == "https";
   return {send(request, stop), request.url};
 }
 
@@ -209,22 +214,14 @@ Answer Endpoint::ping_once(const std::stop_token& stop) {
 // 400). So http counts when a registry answers; else it is `https` that has to be told, and tried
 // again if it was the network.
 Answer Endpoint::ping_over_http(const Error& https, const std::stop_token& stop) {
-  std::string outcome;
-  try {
-    Answer answer = ping_over("http", stop);
-    if (speaks_http(answer)) return answer;
-    outcome = answer.url.redacted() + " answered " + status_text(answer.response.status);
-  } catch (const Error& http) {
-    if (http.kind() == ErrorKind::interrupted) throw;
-    outcome = http.message();
-  }
-  throw neither(https, outcome);
+  Answer answer = by_http_after(https, [&] { return ping_over("http", stop); });
+  if (speaks_http(answer)) return answer;
+  throw neither(https, answer.url.redacted() + " answered " + status_text(answer.response.status));
 }
 
 Answer Endpoint::ping_over(std::string_view scheme, const std::stop_token& stop) {
   const http::Url first = url_over(scheme, kPingPath);
   http::Request request{.method = http::Method::get, .url = first};
-  request.spare_connection = !state().scheme && scheme == "https";
   for (int hops = 0;; ++hops) {
     Answer answer{send(request, stop), request.url};
     if (!is_redirect(answer.response.status) || hops == kMaxRedirects) return answer;
@@ -305,6 +302,8 @@ bool Endpoint::may_be_own(const http::Url& url) const {
 
 http::Response Endpoint::send(http::Request request, const std::stop_token& stop) {
   request.tls = tls_for(request.url);
+  // http is tried next, should https fail.
+  request.spare_connection = !state().scheme && request.url.origin().scheme == "https";
   if (requests_) requests_->wait_for(1, stop);
   std::optional<PacedSource> paced;
   if (bodies_ && request.body)

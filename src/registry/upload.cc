@@ -125,7 +125,7 @@ bool Upload::may_post_whole() {
   return may;
 }
 
-// Mode D. Never fails an upload: whatever goes wrong, there are the other modes. Most registries do
+// Mode D. Whatever goes wrong with the way itself, there are the other modes. Most registries do
 // not know it and open a session, which is used.
 void Upload::try_post_whole() {
   using OnePost = UploadHabits::OnePost;

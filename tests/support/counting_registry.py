@@ -40,7 +40,8 @@ class CountingRegistry(LoopbackServer):
                 length = int(self.headers.get("Content-Length") or 0)
                 if length == 0:
                     return b""
-                is_blob = "/blobs/uploads/" in self.path
+                # This registry takes none by POST: what comes so is a trial, and comes again.
+                is_blob = "/blobs/uploads/" in self.path and self.command != "POST"
                 if is_blob:
                     registry.body_begins(length)
                 try:
