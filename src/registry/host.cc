@@ -192,8 +192,8 @@ std::optional<Answer> Host::Impl::open(const Call& call, const std::stop_token& 
     return may_have_credential(access, reference.registry(), reference.repository(),
                                environment().registries_conf.credential_helpers());
   };
-  const bool carries_question =
-      is_read(call.method) && !call.url && call.sink == nullptr && !call.body && call.small_body.empty();
+  const bool carries_question = is_read(call.method) && !call.url && call.sink == nullptr &&
+                                !call.body && call.small_body.empty();
   if (!carries_question) return endpoint().open(nullptr, may_log_in, stop);
   const http::Request question = make_request(call, endpoint().url(call.path));
   return endpoint().open(&question, may_log_in, stop);
