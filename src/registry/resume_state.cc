@@ -152,8 +152,13 @@ std::unique_ptr<ResumeState::Claim> ResumeState::claim(const Key& key) noexcept 
 
 void ResumeState::forget(const Key& key) noexcept {
   try {
+    if (path_.empty()) return;
     std::error_code ignored;
-    if (path_.empty() || !std::filesystem::exists(path_of(key), ignored)) return;
+    const std::string path = path_of(key);
+    // A process that was killed at the very end leaves its lock alone: it goes with the claim.
+    if (!std::filesystem::exists(path, ignored) &&
+        (is_file_ || !std::filesystem::exists(lock_of(path), ignored)))
+      return;
     if (const auto claim = this->claim(key)) claim->forget();
   } catch (const std::exception& error) {
     complain(error.what());

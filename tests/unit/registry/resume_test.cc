@@ -271,6 +271,23 @@ TEST_CASE("a file holds many uploads, and goes with the last") {
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
+TEST_CASE("the lock that a killed process left alone goes when its blob turns out to be there") {
+  const TempDir dir;
+  const auto state = ResumeState::in_directory(dir.path(), kNoLog);
+  const auto files = [&] {
+    std::vector<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(dir.path()))
+      names.push_back(file.path().string());
+    return names;
+  };
+  state->claim(kKey)->save("/v2/a");
+  REQUIRE(files().size() == 1);
+  const std::string path = files().front();
+  std::filesystem::rename(path, path + ".lock");
+  state->forget(kKey);
+  CHECK(files() == std::vector<std::string>());
+}
+
 TEST_CASE("what a file says is believed within limits") {
   const TempDir dir;
   const std::string path = dir.at("state");
