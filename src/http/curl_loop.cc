@@ -62,9 +62,13 @@ struct FreeList {
 struct FreeMulti {
   void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
 };
+struct FreeShare {
+  void operator()(CURLSH* share) const noexcept { curl_share_cleanup(share); }
+};
 using EasyPtr = std::unique_ptr<CURL, FreeEasy>;
 using ListPtr = std::unique_ptr<curl_slist, FreeList>;
 using MultiPtr = std::unique_ptr<CURLM, FreeMulti>;
+using SharePtr = std::unique_ptr<CURLSH, FreeShare>;
 
 void init_curl() {
   static std::once_flag once;
@@ -716,6 +720,10 @@ struct CurlLoop::Impl {
   [[nodiscard]] int poll_timeout() const;
 
   const Client::Options options;
+  // TLS sessions, which libcurl would otherwise keep for each handle: further connections to a host
+  // resume the first one's, and save both sides the certificates. Without locks, because handles
+  // are the loop thread's alone. Like connections, a session serves equal TLS options only.
+  SharePtr sessions;
   MultiPtr multi;
   std::thread thread;
 
@@ -733,7 +741,9 @@ void CurlLoop::Impl::start() {
   if (thread.joinable()) return;
   init_curl();
   multi.reset(curl_multi_init());
-  if (!multi) throw std::bad_alloc();
+  sessions.reset(curl_share_init());
+  if (!multi || !sessions) throw std::bad_alloc();
+  curl_share_setopt(sessions.get(), CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
   curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kIdleConnections);
   curl_multi_setopt(multi.get(), CURLMOPT_MAX_HOST_CONNECTIONS,
@@ -887,6 +897,7 @@ EasyPtr CurlLoop::Impl::acquire_handle() {
   }
   EasyPtr easy(curl_easy_init());
   if (!easy) throw std::bad_alloc();
+  set(easy.get(), CURLOPT_SHARE, sessions.get());  // stays through curl_easy_reset()
   return easy;
 }
 

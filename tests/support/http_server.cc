@@ -770,6 +770,9 @@ std::size_t HttpServer::connection_count() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->connections;
 }
+std::size_t HttpServer::resumed_session_count() const {
+  return impl_->context ? static_cast<std::size_t>(SSL_CTX_sess_hits(impl_->context.get())) : 0;
+}
 bool HttpServer::wait_idle(milliseconds limit) const {
   std::unique_lock lock(impl_->mutex);
   return impl_->idle.wait_for(lock, limit, [this] { return impl_->open == 0; });

@@ -148,6 +148,8 @@ class HttpServer {
   [[nodiscard]] std::size_t request_count() const;
   // Connections accepted so far (those that failed in the TLS handshake included).
   [[nodiscard]] std::size_t connection_count() const;
+  // TLS handshakes that resumed an earlier connection's session.
+  [[nodiscard]] std::size_t resumed_session_count() const;
   // Waits until no connection is open and no handler runs, or `limit` is over: then false.
   bool wait_idle(std::chrono::milliseconds limit) const;
   // What escaped from handlers (a failed CHECK is not an exception; std::exception::what()

@@ -6,8 +6,13 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <functional>
+#include <latch>
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
 
 namespace tug::http {
 namespace {
@@ -120,6 +125,59 @@ TEST_CASE("without verification anything goes, and trust is never shared between
         ErrorKind::tls);
   CHECK(client.send(tls_request(server, insecure), {}).status == 200);
   CHECK(server.request_count() == 3);
+}
+
+TEST_CASE("a further connection resumes the TLS session, of its own configuration alone") {
+  const TempDir dir;
+  const TestCertificate certificate = make_certificate({"127.0.0.1"});
+  const std::string file = dir.write("ca.crt", certificate.certificate_pem);
+  std::atomic<bool> held = true;
+  const HttpServer::Handler handler = [&](const HttpRequest& request, HttpConnection& connection) {
+    if (request.target == "/held") {
+      connection.send_raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+      while (held && connection.alive()) connection.stall(1ms);
+      connection.send_raw("k");
+    } else {
+      connection.send({200, {{"Connection", "close"}}, "ok"});
+    }
+  };
+  HttpServer server(handler, with_tls(certificate));
+  HttpServer other_server(handler, with_tls(certificate));
+  Client client({}, kNoLog);
+
+  // While this one is under way, others need connections of their own.
+  class Sink : public BodySink {
+   public:
+    void begin(int, const Headers&) override {}
+    bool take(std::span<const std::byte>) override {
+      begun.count_down(begun.try_wait() ? 0 : 1);
+      return true;
+    }
+    void when_room(std::function<void()>) override {}
+    std::latch begun{1};
+  } sink;
+  Request first = tls_request(server, trusting(file));
+  first.url = Url::parse(server.url("/held"));
+  first.sink = &sink;
+  std::jthread holder([&] { CHECK(client.send(first, {}).status == 200); });
+  sink.begun.wait();
+  CHECK(server.resumed_session_count() == 0);
+
+  const auto get = [&](const HttpServer& from, const TlsConfig& config) {
+    CHECK(client.send(tls_request(from, config), {}).body == "ok");
+  };
+  get(server, trusting(file));
+  CHECK(server.resumed_session_count() == 1);
+  get(server, trusting(file));
+  CHECK(server.resumed_session_count() == 2);
+  TlsConfig insecure;
+  insecure.verify = false;
+  get(server, insecure);
+  get(other_server, trusting(file));
+  CHECK(error_of([&] { (void)client.send(tls_request(server, {}), {}); }).kind() == ErrorKind::tls);
+  CHECK(server.resumed_session_count() == 2);
+  CHECK(other_server.resumed_session_count() == 0);
+  held = false;
 }
 
 TEST_CASE("plain http on the https port is told apart (F03)") {
