@@ -29,6 +29,8 @@ struct RegistryAccess {
   // --tls-verify; unset: registries.conf decides, else true. False: no verification, and http after
   // https failed in transport.
   std::optional<bool> tls_verify;
+  // --no-mirrors: read from the registry itself, whatever mirrors registries.conf has for it.
+  bool no_mirrors = false;
 
   friend bool operator==(const RegistryAccess&, const RegistryAccess&) = default;
 };

@@ -53,7 +53,7 @@ class ImageSource {
   // Any other blob: the config. Throws Error(not_found) naming the file or URL.
   [[nodiscard]] virtual Blob blob(const Descriptor& descriptor) = 0;
   // The repository that the blobs are in, when the source is a registry: where a mount may come
-  // from.
+  // from. Once the manifest was read: it may be a mirror's.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
 };
 

@@ -210,6 +210,7 @@ RegistryAccess registry_access(const Arguments& arguments, const std::string& pr
   access.cert_dir = arguments.value(prefix + "cert-dir");
   access.tls_verify = arguments.optional_bool(prefix + "tls-verify");
   if (!access.tls_verify) access.tls_verify = arguments.optional_bool("tls-verify");
+  access.no_mirrors = prefix != "dest-" && arguments.flag("no-mirrors");  // nothing mirrors a push
   return access;
 }
 

@@ -8,7 +8,7 @@
 #include "cli/inspect_types.h"
 #include "cli/output.h"
 #include "oci/json.h"
-#include "registry/repository.h"
+#include "registry/pull_places.h"
 
 #include <tug/error.h>
 #include <tug/manifest.h>
@@ -89,8 +89,10 @@ struct TagList {
 TagList list_tags(Context& context, const RegistryReference& repository,
                   const RegistryAccess& access, const std::stop_token& stop) {
   try {
-    registry::Host& host = context.transports().hosts.get(repository, access);
-    return {registry::Repository(host, repository, false).list_tags(stop), ""};
+    registry::PullPlaces places(context.transports().hosts, repository, access);
+    return places.read([&](registry::PullPlaces::Place& place) {
+      return TagList{place.repository().list_tags(stop), ""};
+    });
   } catch (const Error& error) {
     const bool is_harmless = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::auth ||
                              error.kind() == ErrorKind::not_found;
@@ -134,7 +136,10 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
     write_stdout(source->manifest(context.stop()).bytes);
     return EXIT_SUCCESS;
   }
-  const auto repository = source->repository();
+  // As the user wrote it: the source may be reading from a mirror.
+  std::optional<RegistryReference> repository;
+  if (reference.transport == Transport::docker)
+    repository = RegistryReference::parse(reference.rest).without_identifier();
   std::optional<TagListing> tags;
   if (repository && !config_only && !arguments.flag("no-tags"))
     tags.emplace(context, *repository, options.access);

@@ -6,6 +6,7 @@
 #include "cli/image_view.h"
 #include "cli/output.h"
 #include "oci/json.h"
+#include "registry/pull_places.h"
 #include "registry/repository.h"
 
 #include <tug/error.h>
@@ -13,7 +14,11 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <optional>
+#include <stop_token>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace tug::cli {
 namespace {
@@ -33,13 +38,17 @@ class TagDocument {
       held_ += std::exchange(is_empty_, false) ? "\n" : ",\n";
       held_ += "        " + Json(tag).dump(kGoIndented);
     }
-    if (held_.size() > kMaxHeld) write_stdout(std::exchange(held_, {}));
+    if (held_.size() <= kMaxHeld) return;
+    has_begun_ = true;
+    write_stdout(std::exchange(held_, {}));
   }
+  [[nodiscard]] bool has_begun() const noexcept { return has_begun_; }
   void end() { write_stdout(held_ + (is_empty_ ? "]\n}\n" : "\n    ]\n}\n")); }
 
  private:
   std::string held_;
   bool is_empty_ = true;
+  bool has_begun_ = false;  // something of it is written
 };
 
 RegistryReference repository_named(const std::string& text) {
@@ -52,19 +61,35 @@ RegistryReference repository_named(const std::string& text) {
   return RegistryReference::parse_repository(reference.rest);
 }
 
+// Writes the tags that one place has under the name of `repository`. What is returned broke off
+// when a part was written already, so that no other place can be asked for the rest.
+std::optional<Error> write_tags(registry::Repository& place, const std::string& repository,
+                                const std::stop_token& stop) {
+  TagDocument document(repository);
+  try {
+    place.list_tags([&](const auto& tags) { document.add(tags); }, stop);
+  } catch (const Error& error) {
+    if (!document.has_begun()) throw;
+    return error;
+  }
+  document.end();
+  return std::nullopt;
+}
+
 int run(Context& context, const Arguments& arguments) {
   const RegistryReference repository = repository_named(arguments.positional()[0]);
-  registry::Host& host = context.transports().hosts.get(repository, registry_access(arguments, ""));
-  TagDocument document(repository.name());
+  registry::PullPlaces places(context.transports().hosts, repository,
+                              registry_access(arguments, ""));
   try {
-    registry::Repository(host, repository, false)
-        .list_tags([&](const auto& tags) { document.add(tags); }, context.stop());
+    const std::optional<Error> broken_off = places.read([&](registry::PullPlaces::Place& place) {
+      return write_tags(place.repository(), repository.name(), context.stop());
+    });
+    if (broken_off) throw Error(*broken_off);
   } catch (Error& error) {
     // Exit code 2 is said of images alone (cli-surface.md A.7).
     if (error.kind() == ErrorKind::not_found) error.set_kind(ErrorKind::denied);
     throw;
   }
-  document.end();
   return EXIT_SUCCESS;
 }
 

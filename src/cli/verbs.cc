@@ -27,6 +27,8 @@ const std::vector<OptionGroup>& global_options() {
          "The same for the architecture's variant"},
         {"registries-conf", '\0', Kind::value, "FILE",
          "registries.conf to use in place of the default ones"},
+        {"no-mirrors", '\0', Kind::flag, "",
+         "Read from the registry itself, not from its mirrors in registries.conf"},
         {"registries.d", '\0', Kind::value, "DIR", "",
          true},  // signature storage: nothing reads it yet
         // Context refuses these two.

@@ -46,8 +46,7 @@ class Copy {
         environment_(environment),
         progress_(progress),
         stop_(stop),
-        repository_(destination.repository()),
-        candidates_(options, environment.cache, source.repository(), repository_) {}
+        repository_(destination.repository()) {}
 
   CopyReport run() {
     const auto start = std::chrono::steady_clock::now();
@@ -55,7 +54,9 @@ class Copy {
     check_compression();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
-    blobs_.emplace(plan_, options_, environment_, candidates_, destination_, progress_, stop_);
+    // Where the source reads from is known only now: it may be a mirror.
+    candidates_.emplace(options_, environment_.cache, source_.repository(), repository_);
+    blobs_.emplace(plan_, options_, environment_, *candidates_, destination_, progress_, stop_);
     finish_against_destination();
     report_.elapsed = std::chrono::steady_clock::now() - start;
     return std::move(report_);
@@ -123,7 +124,7 @@ class Copy {
       ManifestOrIndex document = parse_manifest_or_index(raw.bytes, raw.media_type);
       if (auto* index = std::get_if<Index>(&document)) return std::move(*index);
       const Manifest& manifest = std::get<Manifest>(document);
-      candidates_.learn_from(manifest, config_of(manifest));
+      candidates_->learn_from(manifest, config_of(manifest));
       return std::nullopt;
     });
   }
@@ -178,7 +179,7 @@ class Copy {
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
     const Blob& planned = plan_.blobs[blob].blob;
     return planned.form == Blob::Form::exact ? planned.descriptor
-                                             : candidates_.known_there(planned);
+                                             : candidates_->known_there(planned);
   }
 
   bool tag_names(const Descriptor& ours) {
@@ -467,7 +468,7 @@ class Copy {
   const std::stop_token& stop_;
   const std::optional<RegistryReference> repository_;
   CopyPlan plan_;
-  Candidates candidates_;
+  std::optional<Candidates> candidates_;
   std::optional<BlobMover> blobs_;     // once there is a plan
   std::optional<Digest> existing_;     // what the destination's reference names now, if it was read
   std::vector<FinalManifest> finals_;  // parallel to plan_.nodes

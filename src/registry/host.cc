@@ -491,4 +491,24 @@ Host& Hosts::get(const RegistryReference& reference, const RegistryAccess& acces
   return *impl_->hosts.back();
 }
 
+std::vector<Hosts::ReadPlace> Hosts::places_to_read(const RegistryReference& reference,
+                                                    const RegistryAccess& access) {
+  const RegistriesConf& conf = impl_->environment.registries_conf;
+  refuse_blocked(reference, conf.match(reference));
+  std::vector<ReadPlace> places;
+  for (const PullPlace& place : conf.pull_places(reference, !access.no_mirrors)) {
+    RegistryAccess there = access;
+    there.no_mirrors = false;  // says nothing of how to reach a host
+    if (place.reference.registry() != reference.registry()) {
+      there.credentials.reset();
+      there.bearer_token.reset();
+    }
+    // Of the registry itself, where it is, get() knows that.
+    if (place.insecure && place.reference != reference && !there.tls_verify)
+      there.tls_verify = false;
+    places.push_back({place.reference, get(place.reference, there)});
+  }
+  return places;
+}
+
 }  // namespace tug::registry

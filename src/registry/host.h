@@ -166,6 +166,15 @@ class Hosts {
   // Lives as long as this object. Repositories with credentials of their own get a Host of their
   // own; ping and challenges are shared. Throws as Host's constructor.
   Host& get(const RegistryReference& reference, const RegistryAccess& access);
+  // Where to read `reference` from, best first; what each says is the next one's chance. `access`'s
+  // credentials are for the registry that the user named, and go to no other. Throws
+  // Error(usage/denied) for what registries.conf blocks or sends nowhere.
+  struct ReadPlace {
+    RegistryReference reference;
+    Host& host;
+  };
+  std::vector<ReadPlace> places_to_read(const RegistryReference& reference,
+                                        const RegistryAccess& access);
 
  private:
   struct Impl;

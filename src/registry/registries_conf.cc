@@ -281,6 +281,45 @@ const RegistryEntry* longest_match(const std::vector<RegistryEntry>& entries,
   return best;
 }
 
+// `name` has the prefix `entry.prefix`: what comes after it.
+std::string_view after_prefix(const RegistryEntry& entry, std::string_view name) {
+  const bool is_wildcard = entry.prefix.starts_with("*.");
+  return name.substr(is_wildcard ? name.find_first_of(":/") : entry.prefix.size());
+}
+
+RegistryReference relocated(const RegistryReference& reference, const RegistryEntry& entry,
+                            const std::string& location) {
+  if (location.empty()) return reference;
+  const std::string name = location + std::string(after_prefix(entry, reference.name()));
+  const auto refuse = [&](const std::string& why) {
+    fail(entry.file, "registry " + entry.prefix + ": " + reference.name() + " would be read from " +
+                         printable(name, 300) + ": " + why);
+  };
+  // Else it would be a repository of Docker Hub.
+  if (!is_registry_component(std::string_view(name).substr(0, name.find('/'))))
+    refuse("location \"" + location + "\" does not begin with a registry");
+  try {
+    const RegistryReference there = RegistryReference::parse_repository(name);
+    if (reference.digest()) return there.with_digest(*reference.digest());
+    return reference.tag() ? there.with_tag(*reference.tag()) : there;
+  } catch (const Error& error) {
+    refuse(error.message());
+    throw;
+  }
+}
+
+bool serves(const Mirror& mirror, const RegistryReference& reference) {
+  switch (mirror.pull) {
+    case Mirror::Pull::digest_only:
+      return reference.digest().has_value();
+    case Mirror::Pull::tag_only:
+      return !reference.digest();
+    case Mirror::Pull::all:
+      break;
+  }
+  return true;
+}
+
 }  // namespace
 
 RegistriesConf RegistriesConf::load(const std::optional<std::string>& named, const Log& log) {
@@ -318,6 +357,19 @@ void RegistriesConf::merge(std::string_view toml, const std::string& path, Kind 
 
 const RegistryEntry* RegistriesConf::match(const RegistryReference& reference) const {
   return longest_match(entries_, reference.str());
+}
+
+std::vector<PullPlace> RegistriesConf::pull_places(const RegistryReference& reference,
+                                                   bool mirrors) const {
+  const RegistryEntry* entry = match(reference);
+  if (entry == nullptr) return {{reference, false}};
+  std::vector<PullPlace> places;
+  for (const Mirror& mirror : entry->mirrors) {
+    if (mirrors && serves(mirror, reference))
+      places.push_back({relocated(reference, *entry, mirror.location), mirror.insecure});
+  }
+  places.push_back({relocated(reference, *entry, entry->location), entry->insecure});
+  return places;
 }
 
 const RegistryEntry* RegistriesConf::match_host(std::string_view host) const {

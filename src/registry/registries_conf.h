@@ -32,6 +32,14 @@ struct RegistryEntry {
   friend bool operator==(const RegistryEntry&, const RegistryEntry&) = default;
 };
 
+// A place where an image is read from: a mirror of its registry, or the registry itself, wherever
+// registries.conf says that it is. A value.
+struct PullPlace {
+  RegistryReference reference;  // with the tag or digest, if there is one
+  bool insecure = false;
+  friend bool operator==(const PullPlace&, const PullPlace&) = default;
+};
+
 class RegistriesConf {
  public:
   RegistriesConf() = default;  // nothing configured
@@ -47,6 +55,11 @@ class RegistriesConf {
   // The entry with the longest prefix that matches (2.3), or nullptr. A prefix without a port does
   // not match a reference with one; a wildcard, which cannot have a port, matches every port.
   [[nodiscard]] const RegistryEntry* match(const RegistryReference& reference) const;
+  // Where to read `reference` from (2.2): the mirrors that serve such references in their order, if
+  // `mirrors`, and last the registry. Never empty. Throws Error(usage) for a location that is no
+  // beginning of a repository's name.
+  [[nodiscard]] std::vector<PullPlace> pull_places(const RegistryReference& reference,
+                                                   bool mirrors = true) const;
   // The same for a bare "host[:port]": a token service, which is no repository.
   [[nodiscard]] const RegistryEntry* match_host(std::string_view host) const;
   [[nodiscard]] const std::vector<std::string>& credential_helpers() const noexcept {

@@ -246,7 +246,7 @@ std::optional<Descriptor> Repository::look_up_manifest(const std::string& identi
     return Descriptor{media_type_of(response), *told, length.value_or(0), {}, {}, {}, {}};
   }
   // ECR does not tell the digest.
-  const Answer whole = fetch_manifest(identifier, stop);
+  const Answer whole = fetch_manifest(identifier, retry, stop);
   if (whole.response.status != 200) return std::nullopt;
   return Descriptor{media_type_of(whole.response),
                     Digest::of(whole.response.body),
@@ -257,15 +257,18 @@ std::optional<Descriptor> Repository::look_up_manifest(const std::string& identi
                     {}};
 }
 
-Answer Repository::fetch_manifest(const std::string& identifier, const std::stop_token& stop) {
+Answer Repository::fetch_manifest(const std::string& identifier, bool retry,
+                                  const std::stop_token& stop) {
   Call call = read_call("manifests/" + identifier);
+  call.retry = retry;
   call.headers = accept_manifests();
   call.max_response_bytes = kMaxManifestBytes;
   return read_all(call, stop);
 }
 
-RawManifest Repository::get_manifest(const std::string& identifier, const std::stop_token& stop) {
-  const Answer answer = fetch_manifest(identifier, stop);
+RawManifest Repository::get_manifest(const std::string& identifier, const std::stop_token& stop,
+                                     bool retry) {
+  const Answer answer = fetch_manifest(identifier, retry, stop);
   const http::Response& response = answer.response;
   if (response.status != 200)
     throw host_.failure(answer, scopes_)
@@ -402,7 +405,7 @@ void Repository::list_referrer(const Referrer& referrer, const std::stop_token& 
   const auto context = "listing it among the referrers of " + referrer.subject.str();
   with_context(context, [&] {
     for (int round = 1;; ++round) {
-      const Answer existing = fetch_manifest(tag, stop);
+      const Answer existing = fetch_manifest(tag, true, stop);
       if (existing.response.status != 200 && existing.response.status != 404)
         throw host_.failure(existing, scopes_);
       const bool is_new = existing.response.status == 404;

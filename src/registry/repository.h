@@ -40,8 +40,9 @@ class Repository {
   std::optional<Descriptor> head_manifest(const std::string& identifier,
                                           const std::stop_token& stop);
   // GET …/manifests/<identifier>, at most 4 MiB. Throws Error(not_found). With a digest as
-  // identifier the bytes are checked against it.
-  RawManifest get_manifest(const std::string& identifier, const std::stop_token& stop);
+  // identifier the bytes are checked against it. `retry` false: another place can be asked.
+  RawManifest get_manifest(const std::string& identifier, const std::stop_token& stop,
+                           bool retry = true);
   // PUT …/manifests/<identifier>; returns when it counts as stored (6.4), after recovery from lost
   // answers; a manifest with a subject is then listed among the subject's referrers (6.7), or a
   // note says that the registry does not allow it. Throws MissingBlobsError when the registry says
@@ -97,7 +98,7 @@ class Repository {
   [[nodiscard]] Call tags_call() const;
   [[nodiscard]] UploadTarget upload_target() const;
   Answer read_all(const Call& call, const std::stop_token& stop);
-  Answer fetch_manifest(const std::string& identifier, const std::stop_token& stop);
+  Answer fetch_manifest(const std::string& identifier, bool retry, const std::stop_token& stop);
 
   std::optional<Descriptor> look_up_manifest(const std::string& identifier, bool retry,
                                              const std::stop_token& stop);

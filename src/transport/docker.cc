@@ -1,6 +1,7 @@
 #include "transport/docker.h"
 
 #include "base/strings.h"
+#include "registry/pull_places.h"
 #include "registry/repository.h"
 #include "stream/file_source.h"
 
@@ -11,7 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,37 +55,103 @@ auto nullopt_if_absent(Work&& work) -> std::optional<decltype(work())> {
   }
 }
 
+using Place = registry::PullPlaces::Place;
+
+// The tag that is there and was probably meant. Whatever is wrong with the list of tags, the error
+// is what it was.
+void hint_at_tag(Error& error, Place& place, const std::stop_token& stop) {
+  const std::vector<std::string>& codes = error.registry_codes();
+  if (std::count(codes.begin(), codes.end(), "NAME_UNKNOWN") > 0) return;
+  const RegistryReference& reference = place.reference();
+  try {
+    const std::string likely = nearest(reference.identifier(), place.repository().first_tags(stop));
+    if (!likely.empty() && likely != reference.identifier())
+      error.set_hint("did you mean " + reference.name() + ":" + likely + "?");
+  } catch (const Error&) {  // no list, no hint
+  }
+}
+
+RawManifest read_manifest(Place& place, const std::stop_token& stop) {
+  try {
+    // A mirror that is away is not waited for.
+    return place.repository().get_manifest(place.reference().identifier(), stop, place.is_last());
+  } catch (Error& error) {
+    const bool may_be_mistyped = error.kind() == ErrorKind::not_found && error.hint().empty();
+    if (may_be_mistyped && !place.reference().digest()) hint_at_tag(error, place, stop);
+    throw;
+  }
+}
+
+RawManifest read_manifest(Place& place, const Descriptor& descriptor, const std::stop_token& stop) {
+  RawManifest manifest = place.repository().get_manifest(descriptor.digest.str(), stop);
+  if (manifest.bytes.size() != descriptor.size) {
+    throw Error(ErrorKind::integrity,
+                "manifest " + descriptor.digest.str() + " at " + place.reference().name() +
+                    " has " + std::to_string(manifest.bytes.size()) +
+                    " bytes, but its descriptor says " + std::to_string(descriptor.size));
+  }
+  return manifest;
+}
+
+// A blob that one place breaks off, or has not, and the next one goes on with. Whoever reads it
+// checks the digest.
+class BlobFromPlaces final : public ByteSource {
+ public:
+  BlobFromPlaces(registry::PullPlaces& places, const Descriptor& descriptor, std::uint64_t offset,
+                 std::stop_token stop)
+      : places_(places),
+        descriptor_(descriptor),
+        offset_(offset),
+        stop_(std::move(stop)),
+        place_(places.in_use()) {
+    open();
+  }
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    for (;;) {
+      try {
+        const std::size_t size = source_->read(buffer);
+        offset_ += size;
+        return size;
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted || place_ + 1 >= places_.count()) throw;
+        ++place_;
+        open();
+      }
+    }
+  }
+
+ private:
+  void open() {
+    source_.reset();
+    source_ = places_.at(place_).repository().open_blob(descriptor_, offset_, stop_);
+  }
+
+  registry::PullPlaces& places_;
+  const Descriptor descriptor_;
+  std::uint64_t offset_;
+  const std::stop_token stop_;
+  std::size_t place_;
+  std::unique_ptr<ByteSource> source_;
+};
+
 class RegistrySource final : public ImageSource {
  public:
-  RegistrySource(registry::Host& host, const RegistryReference& reference, std::stop_token stop)
-      : reference_(reference),
-        repository_(host, reference.without_identifier(), /*writable=*/false),
-        stop_(std::move(stop)) {}
+  RegistrySource(registry::Hosts& hosts, const RegistryReference& reference,
+                 const RegistryAccess& access, std::stop_token stop)
+      : reference_(reference), places_(hosts, reference, access), stop_(std::move(stop)) {}
 
   [[nodiscard]] std::string describe() const override { return "docker://" + reference_.str(); }
   [[nodiscard]] std::optional<RegistryReference> repository() const override {
-    return reference_.without_identifier();
+    return places_.at(places_.in_use()).reference().without_identifier();
   }
 
   [[nodiscard]] RawManifest manifest(std::stop_token stop) override {
-    try {
-      return repository_.get_manifest(reference_.identifier(), stop);
-    } catch (Error& error) {
-      if (error.kind() == ErrorKind::not_found && error.hint().empty() && !reference_.digest())
-        hint_at_tag(error, stop);
-      throw;
-    }
+    return places_.read([&](Place& place) { return read_manifest(place, stop); });
   }
 
   [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token stop) override {
-    RawManifest manifest = repository_.get_manifest(descriptor.digest.str(), stop);
-    if (manifest.bytes.size() != descriptor.size) {
-      throw Error(ErrorKind::integrity,
-                  "manifest " + descriptor.digest.str() + " at " + reference_.name() + " has " +
-                      std::to_string(manifest.bytes.size()) + " bytes, but its descriptor says " +
-                      std::to_string(descriptor.size));
-    }
-    return manifest;
+    return places_.read([&](Place& place) { return read_manifest(place, descriptor, stop); });
   }
 
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
@@ -91,29 +161,20 @@ class RegistrySource final : public ImageSource {
   }
 
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
-    auto open = [this, descriptor](std::uint64_t offset) {
-      if (descriptor.size > kMaxHeldBytes) return repository_.open_blob(descriptor, offset, stop_);
-      return memory_source(repository_.get_blob(descriptor, kMaxHeldBytes, stop_), offset);
+    auto open = [this, descriptor](std::uint64_t offset) -> std::unique_ptr<ByteSource> {
+      if (descriptor.size > kMaxHeldBytes)
+        return std::make_unique<BlobFromPlaces>(places_, descriptor, offset, stop_);
+      return memory_source(places_.read([&](Place& place) {
+        return place.repository().get_blob(descriptor, kMaxHeldBytes, stop_);
+      }),
+                           offset);
     };
     return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
   }
 
  private:
-  // The tag that is there and was probably meant. Whatever is wrong with the list of tags, the
-  // error is what it was.
-  void hint_at_tag(Error& error, const std::stop_token& stop) {
-    const std::vector<std::string>& codes = error.registry_codes();
-    if (std::count(codes.begin(), codes.end(), "NAME_UNKNOWN") > 0) return;
-    try {
-      const std::string likely = nearest(reference_.identifier(), repository_.first_tags(stop));
-      if (!likely.empty() && likely != reference_.identifier())
-        error.set_hint("did you mean " + reference_.name() + ":" + likely + "?");
-    } catch (const Error&) {  // no list, no hint
-    }
-  }
-
   const RegistryReference reference_;
-  registry::Repository repository_;
+  registry::PullPlaces places_;
   const std::stop_token stop_;
 };
 
@@ -200,7 +261,7 @@ std::unique_ptr<ImageSource> open_registry_source(registry::Hosts& hosts,
                                                   const RegistryReference& reference,
                                                   const RegistryAccess& access,
                                                   const std::stop_token& stop) {
-  return std::make_unique<RegistrySource>(hosts.get(reference, access), reference, stop);
+  return std::make_unique<RegistrySource>(hosts, reference, access, stop);
 }
 
 std::unique_ptr<ImageDestination> open_registry_destination(registry::Hosts& hosts,

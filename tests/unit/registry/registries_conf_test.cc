@@ -197,6 +197,70 @@ TEST_CASE("duplicate prefixes in one file: the first wins") {
   CHECK(conf.entries()[0].insecure);
 }
 
+TEST_CASE("where an image is read from: mirrors, then the registry, where it is") {
+  const RegistriesConf conf = conf_of(R"(
+[[registry]]
+prefix = "docker.io"
+location = "hub.test:5000/cache"
+insecure = true
+[[registry.mirror]]
+location = "first.test/hub"
+insecure = true
+[[registry.mirror]]
+location = "by-digest.test"
+pull-from-mirror = "digest-only"
+[[registry.mirror]]
+location = "by-tag.test"
+pull-from-mirror = "tag-only"
+[[registry]]
+prefix = "*.wild.test"
+location = "tame.test"
+[[registry]]
+prefix = "plain.test/team"
+[[registry]]
+location = "digests.test"
+mirror-by-digest-only = true
+[[registry.mirror]]
+location = "mirror.test/digests"
+[[registry]]
+prefix = "bad.test/a"
+location = "nowhere/a"
+[[registry]]
+prefix = "bad.test/b"
+location = "Upper.test/B"
+)");
+  const auto places = [&](const std::string& text, bool mirrors = true) {
+    std::string all;
+    for (const PullPlace& place : conf.pull_places(RegistryReference::parse(text), mirrors))
+      all +=
+          (all.empty() ? "" : " ") + place.reference.str() + (place.insecure ? "(insecure)" : "");
+    return all;
+  };
+  const std::string digest = "@" + Digest::of("").str();
+  CHECK(places("alpine:3") ==
+        "first.test/hub/library/alpine:3(insecure) by-tag.test/library/alpine:3 "
+        "hub.test:5000/cache/library/alpine:3(insecure)");
+  CHECK(places("alpine" + digest) ==
+        "first.test/hub/library/alpine" + digest + "(insecure) by-digest.test/library/alpine" +
+            digest + " hub.test:5000/cache/library/alpine" + digest + "(insecure)");
+  CHECK(places("alpine:3", false) == "hub.test:5000/cache/library/alpine:3(insecure)");
+  CHECK(places("a.b.wild.test:8080/x/y:1") == "tame.test:8080/x/y:1");
+  CHECK(places("a.wild.test/x/y:1") == "tame.test/x/y:1");
+  CHECK(places("plain.test/team/app:1") == "plain.test/team/app:1");
+  CHECK(places("plain.test/teamwork:1") == "plain.test/teamwork:1");
+  CHECK(places("digests.test/a:1") == "digests.test/a:1");
+  CHECK(places("digests.test/a" + digest) ==
+        "mirror.test/digests/a" + digest + " digests.test/a" + digest);
+  CHECK(places("other.test/a:1") == "other.test/a:1");
+  test::check_error(ErrorKind::usage, "does not begin with a registry",
+                    [&] { (void)places("bad.test/a/x:1"); });
+  test::check_error(ErrorKind::usage, "Upper.test/B/x", [&] { (void)places("bad.test/b/x:1"); });
+  // Without tag and digest (a list of tags) it is as with a tag.
+  const auto listed = conf.pull_places(RegistryReference::parse_repository("digests.test/a"));
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0].reference == RegistryReference::parse_repository("digests.test/a"));
+}
+
 TEST_CASE("every truncation of registries.conf is an error or a configuration") {
   const std::string text =
       "credential-helpers = [\"pass\"]\n[[registry]]\nlocation = \"a.example\"\ninsecure = true\n"

@@ -1,5 +1,6 @@
 #include "transport/docker.h"
 
+#include "support/error_of.h"
 #include "support/read_all.h"
 #include "support/some_bytes.h"
 #include "unit/transport/registry_fixture.h"
@@ -9,6 +10,7 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -160,6 +162,87 @@ TEST_CASE("what is not there as a source is not found") {
   const auto layers = absent->layers(Manifest::parse(kManifest));
   REQUIRE(layers.size() == 1);
   CHECK(kind_of([&] { layers[0].open(0); }) == ErrorKind::not_found);
+}
+
+TEST_CASE("mirrors are asked first; what they have not, and break off, comes from the registry") {
+  const std::string large = test::some_bytes(1'000'000);
+  const Descriptor large_blob{.media_type = "", .digest = Digest::of(large), .size = large.size()};
+  const std::string large_path = "/v2/team/app/blobs/" + large_blob.digest.str();
+  const std::string manifest_path = "/v2/team/app/manifests/1";
+  Published registry;
+  registry.content["/v2/team/app/blobs/" + Digest::of("layer").str()] = {"", "layer"};
+  registry.content[large_path] = {"", large};
+  ScriptedRegistry empty;
+  Published mirror;  // without the layers
+  ClientFixture client;
+  const auto use = [&](std::initializer_list<const ScriptedRegistry*> mirrors) {
+    std::string conf = "[[registry]]\nlocation = \"" + registry.server().authority() + "\"\n";
+    for (const ScriptedRegistry* each : mirrors)
+      conf += "[[registry.mirror]]\nlocation = \"" + each->server().authority() + "\"\n";
+    client.registries_conf.merge(conf, "test.conf");
+  };
+  const auto open = [&] {
+    return open_registry_source(client.hosts, registry.reference("team/app:1"), client.access,
+                                kNoStop);
+  };
+  use({&empty, &mirror});
+  const auto source = open();
+  CHECK(source->describe() == "docker://" + registry.server().authority() + "/team/app:1");
+  CHECK(source->manifest(kNoStop).bytes == kManifest);
+  CHECK(registry.server().request_count() == 0);
+  CHECK(source->repository()->registry() == mirror.server().authority());
+  const Manifest manifest = Manifest::parse(kManifest);
+  CHECK(test::read_all(source->blob(manifest.config()).open(0)) == kConfig);
+  const std::size_t asked_of_empty = empty.server().request_count();
+  CHECK(registry.server().request_count() == 0);
+  CHECK(test::read_all(source->blob(large_blob).open(10)) == large.substr(10));
+  CHECK(test::read_all(source->layers(manifest)[0].open(0)) == "layer");
+  CHECK(empty.server().request_count() == asked_of_empty);
+
+  client.access.no_mirrors = true;
+  const std::size_t before = mirror.server().request_count();
+  CHECK(open()->manifest(kNoStop).bytes == kManifest);
+  CHECK(mirror.server().request_count() == before);
+  client.access.no_mirrors = false;
+
+  // Nobody has it: the registry's own answer decides, the mirrors' stand beside it.
+  registry.content.erase(manifest_path);
+  mirror.content.erase(manifest_path);
+  const Error error = test::error_of([&] { (void)open()->manifest(kNoStop); });
+  CAPTURE(std::string(error.what()));
+  CHECK(error.kind() == ErrorKind::not_found);
+  CHECK(error.http_status() == 404);
+  for (const ScriptedRegistry* each :
+       std::initializer_list<const ScriptedRegistry*>{&empty, &mirror})
+    CHECK(
+        std::string(error.what()).find("its mirror " + each->server().authority() + "/team/app") !=
+        std::string::npos);
+}
+
+TEST_CASE("credentials that were given for a registry go to no mirror of it") {
+  const auto basic = [](const test::HttpRequest& request, test::HttpConnection& connection) {
+    if (request.path() == "/v2/team/app/manifests/1" && request.has_header("Authorization"))
+      return connection.send(
+          {200, {{"Content-Type", std::string(media_type::kOciManifest)}}, kManifest});
+    connection.send({401, {{"WWW-Authenticate", "Basic realm=\"x\""}}, ""});
+  };
+  test::HttpServer registry(basic);
+  test::HttpServer mirror(basic);
+  ClientFixture client;
+  client.registries_conf.merge("[[registry]]\nlocation = \"" + registry.authority() +
+                                   "\"\n[[registry.mirror]]\nlocation = \"" + mirror.authority() +
+                                   "\"\n",
+                               "test.conf");
+  client.access.anonymous = false;
+  client.access.authfile = "/dev/null";
+  client.access.credentials = {"me", Secret("secret")};
+  const auto source = open_registry_source(
+      client.hosts, RegistryReference::parse(registry.authority() + "/team/app:1"), client.access,
+      kNoStop);
+  CHECK(source->manifest(kNoStop).bytes == kManifest);
+  CHECK(mirror.request_count() > 0);
+  for (const test::HttpRequest& request : mirror.requests())
+    CHECK_FALSE(request.has_header("Authorization"));
 }
 
 TEST_CASE(
