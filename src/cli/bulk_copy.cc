@@ -61,8 +61,9 @@ Images images_of(Context& context, const Arguments& arguments) {
                               *file == "-" ? "standard input" : *file);
     });
   } else {
-    const ListedImages listed = with_context(
-        "source", [&] { return list_images(arguments.positional()[0], context.transports()); });
+    const ListedImages listed = with_context("source", [&] {
+      return list_images(arguments.positional()[0], context.transports(), context.stop());
+    });
     images.pairs =
         with_context("destination", [&] { return pairs_below(arguments.positional()[1], listed); });
     images.unnamed = listed.unnamed;
