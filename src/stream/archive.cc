@@ -24,11 +24,6 @@ namespace {
 constexpr std::size_t kBlockBytes = 64 * 1024;
 constexpr std::size_t kMaxMembers = 100'000;
 constexpr std::size_t kMaxNameBytes = 4096;
-// gzip cannot do better than 1:1032. Who has a sparse layer that xz or zstd made smaller still is
-// told what to do.
-constexpr std::uint64_t kMaxRatio = 1100;
-constexpr std::uint64_t kFreeBytes = std::uint64_t{4} << 30U;
-
 struct ArchiveDeleter {
   void operator()(archive* reader) const noexcept { archive_read_free(reader); }
 };
@@ -48,10 +43,12 @@ std::string name_of(archive_entry* entry) {
 }  // namespace
 
 struct ArchiveReader::State {
-  State(std::shared_ptr<const UniqueFd> file, std::string file_name, std::stop_token stop_requested)
+  State(std::shared_ptr<const UniqueFd> file, std::string file_name, std::stop_token stop_requested,
+        std::uint64_t growth)
       : fd(std::move(file)),
         name(std::move(file_name)),
         stop(std::move(stop_requested)),
+        free_growth(growth),
         reader(archive_read_new()) {
     struct stat status {};
     if (::fstat(fd->get(), &status) != 0)
@@ -117,7 +114,7 @@ struct ArchiveReader::State {
 
   void check_growth() {
     const auto plain = static_cast<std::uint64_t>(archive_filter_bytes(reader.get(), 0));
-    if (plain <= kFreeBytes || plain - kFreeBytes <= kMaxRatio * position) return;
+    if (plain <= free_growth || plain - free_growth <= kMaxGrowth * position) return;
     throw Error(ErrorKind::limit, fmt::format("{} gets out of hand: {} have become more than {}",
                                               name, human_bytes(position), human_bytes(plain)))
         .set_hint("if that is how it must be, decompress the file first");
@@ -141,6 +138,7 @@ struct ArchiveReader::State {
   std::shared_ptr<const UniqueFd> fd;
   std::string name;
   std::stop_token stop;
+  std::uint64_t free_growth;
   std::vector<std::byte> block = std::vector<std::byte>(kBlockBytes);
   std::uint64_t size = 0;
   std::uint64_t position = 0;
@@ -150,8 +148,9 @@ struct ArchiveReader::State {
 };
 
 ArchiveReader::ArchiveReader(std::shared_ptr<const UniqueFd> fd, std::string name,
-                             std::stop_token stop)
-    : state_(std::make_unique<State>(std::move(fd), std::move(name), std::move(stop))) {}
+                             std::stop_token stop, std::uint64_t free_growth)
+    : state_(
+          std::make_unique<State>(std::move(fd), std::move(name), std::move(stop), free_growth)) {}
 
 ArchiveReader::~ArchiveReader() = default;
 

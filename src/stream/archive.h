@@ -29,17 +29,23 @@ struct ArchiveMember {
   std::uint64_t offset = 0;  // where its bytes begin in the uncompressed tar
 };
 
+// What may come out of few bytes. gzip cannot do better than 1:1032; the rest is for sparse layers
+// that zstd or xz made smaller still, and costs an attacker's victim a minute.
+inline constexpr std::uint64_t kMaxGrowth = 1100;
+inline constexpr std::uint64_t kFreeGrowthBytes = std::uint64_t{64} << 30U;
+
 // Reads the tar in the regular file `fd`, compressed with gzip, bzip2, xz, zstd or not at all, once
 // from front to back; what is passed over in a plain tar is not read. A resource; one thread at a
 // time.
 //
 // Throws Error(integrity) for what is no tar or damaged, Error(limit) for more than 100,000
-// members, a name over 4096 bytes, and what gets out of hand when it is decompressed (over 4 GiB
-// and 1100 times the bytes read), Error(local), Error(interrupted).
+// members, a name over 4096 bytes, and what gets out of hand when it is decompressed (over
+// `free_growth` and kMaxGrowth times the bytes read), Error(local), Error(interrupted).
 class ArchiveReader {
  public:
   // `name` is for messages.
-  ArchiveReader(std::shared_ptr<const UniqueFd> fd, std::string name, std::stop_token stop);
+  ArchiveReader(std::shared_ptr<const UniqueFd> fd, std::string name, std::stop_token stop,
+                std::uint64_t free_growth = kFreeGrowthBytes);
   ArchiveReader(const ArchiveReader&) = delete;
   ArchiveReader& operator=(const ArchiveReader&) = delete;
   ~ArchiveReader();

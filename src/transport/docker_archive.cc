@@ -24,11 +24,6 @@ constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 constexpr std::size_t kMaxLayers = 16'384;
 // How many names an error message lists before it only counts them.
 constexpr std::size_t kMaxListed = 10;
-// A layer in the archive that is compressed itself, as `docker save` of old wrote none and some
-// tools do: no more comes out of it. (As for the archive: gzip cannot do better than 1:1032.)
-constexpr std::uint64_t kMaxRatio = 1100;
-constexpr std::uint64_t kFreeBytes = std::uint64_t{4} << 30U;
-
 // A tag as manifest.json has it, in the form that names are compared in; nullopt when it is none.
 std::optional<RegistryReference> parse_tag(const std::string& text) {
   try {
@@ -143,7 +138,8 @@ std::unique_ptr<ByteSource> open_tar(const ImageArchive& archive, const Archived
   std::unique_ptr<ByteSource> bytes = archive.open_member(layer.member);
   if (!layer.is_compressed) return bytes;
   const std::string name = archive.path_of(layer.member);
-  const std::uint64_t most = kFreeBytes + kMaxRatio * archive.size_of(layer.member).value_or(0);
+  const std::uint64_t most =
+      kFreeGrowthBytes + kMaxGrowth * archive.size_of(layer.member).value_or(0);
   return bounded_source(decompressing_source(std::move(bytes), name), most, name);
 }
 
@@ -329,6 +325,7 @@ ListedImages list_docker_archive(const DockerArchiveReference& archive,
     throw Error(ErrorKind::usage, archive.str() + " names an image, where all are asked for")
         .set_hint("docker-archive:" + archive.path);
   }
+  require_regular_file(archive.path);
   const std::vector<DockerArchiveItem> items = items_of(archive, stop);
   ListedImages listed;
   std::set<std::string> seen;

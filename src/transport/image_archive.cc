@@ -104,6 +104,14 @@ std::optional<std::string> member_path(std::string_view name, std::string_view b
   return join(parts, "/");
 }
 
+void require_regular_file(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+    return;  // what is wrong with it is said when it is opened
+  throw Error(ErrorKind::usage,
+              path + " can be read only once, which does for one of its images, not for all");
+}
+
 // A member of a compressed archive: all before it is decompressed again.
 class ImageArchive::CompressedMember final : public ByteSource {
  public:

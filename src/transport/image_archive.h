@@ -29,6 +29,9 @@ namespace tug {
 // out of the archive, or nowhere. `base`: the directory that `name` is relative to.
 std::optional<std::string> member_path(std::string_view name, std::string_view base = {});
 
+// For who reads an archive more than once. Throws Error(usage) for a pipe.
+void require_regular_file(const std::string& path);
+
 class ImageArchive final : public ImageFiles {
  public:
   // Reads the headers. `temporary_directory`: for what comes from a pipe. Throws what ArchiveReader

@@ -267,6 +267,7 @@ ListedImages list_oci_layout(const OciReference& layout) {
 
 ListedImages list_oci_archive(const OciReference& archive, const std::stop_token& stop) {
   require_no_image(archive);
+  require_regular_file(archive.path);
   return list_layout(archive, open_archive(archive.path, temporary_directory(), stop).index);
 }
 
