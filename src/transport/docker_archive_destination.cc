@@ -24,10 +24,61 @@ constexpr Json::DumpStyle kAsGo{.escape_html = true};
 
 std::string layer_member(const Digest& diff_id) { return std::string(diff_id.hex()) + ".tar"; }
 
-Json sorted_object(Json::Object members) {
-  std::sort(members.begin(), members.end(),
-            [](const Json::Member& a, const Json::Member& b) { return a.first < b.first; });
-  return Json(std::move(members));
+// What Go's encoding/json makes of a JSON text that it hands on: no white space, and the characters
+// that HTML gives a meaning escaped. How everything else is spelled stays.
+std::string compacted(std::string_view json) {
+  std::string text;
+  bool is_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"') is_string = !is_string;
+    if (!is_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) continue;
+    if (c == '<' || c == '>' || c == '&') {
+      text += c == '<' ? "\\u003c" : c == '>' ? "\\u003e" : "\\u0026";
+    } else if (json.substr(i).starts_with("\u2028") || json.substr(i).starts_with("\u2029")) {
+      text += json[i + 2] == '\xa8' ? "\\u2028" : "\\u2029";
+      i += 2;
+    } else {
+      text += c;
+      if (c == '\\' && i + 1 < json.size()) text += json[++i];
+    }
+  }
+  return text;
+}
+
+// The members of a valid JSON object, compacted, as they are spelled.
+std::map<std::string, std::string, std::less<>> raw_members(std::string_view json) {
+  const std::string text = compacted(json);
+  std::map<std::string, std::string, std::less<>> members;
+  int depth = 0;
+  bool is_string = false;
+  std::size_t begin = 1;  // of the member
+  std::size_t colon = 0;  // after its name
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_string && c == '\\') {
+      ++i;
+      continue;
+    }
+    if (c == '"') is_string = !is_string;
+    if (is_string) continue;
+    if (c == '{' || c == '[') ++depth;
+    if (c == ':' && depth == 1 && colon <= begin) colon = i;
+    if ((c == ',' && depth == 1) || (c == '}' && depth == 1)) {
+      if (colon > begin + 1)
+        members[text.substr(begin + 1, colon - begin - 2)] = text.substr(colon + 1, i - colon - 1);
+      begin = i + 1;
+    }
+    if (c == '}' || c == ']') --depth;
+  }
+  return members;
+}
+
+std::string object_of(const std::map<std::string, std::string, std::less<>>& members) {
+  std::string text;
+  for (const auto& [name, value] : members)
+    text += (text.empty() ? "{\"" : ",\"") + name + "\":" + value;
+  return text + "}";
 }
 
 // What Docker before 1.10 reads: a directory for each layer.
@@ -37,27 +88,31 @@ struct LegacyLayer {
 };
 
 // As containers/image makes them (docker/internal/tarfile/writer.go), so that the same image is the
-// same bytes: an id is the digest of the layer's description with its chain ID in it.
-std::vector<LegacyLayer> legacy_layers(const std::vector<Digest>& diff_ids, const Json& config) {
+// same bytes: an id is the digest of the layer's description with its chain ID in it. `config` is
+// valid JSON.
+std::vector<LegacyLayer> legacy_layers(const std::vector<Digest>& diff_ids,
+                                       std::string_view config) {
   constexpr std::array kOfTheImage{
       "architecture", "config", "container", "container_config", "created", "docker_version", "os"};
+  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
   std::vector<LegacyLayer> layers;
   std::string chain_id;
   for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-    Json::Object description;
-    if (i > 0) description.emplace_back("parent", layers.back().id);
+    std::map<std::string, std::string, std::less<>> description;
+    if (i > 0) description["parent"] = quoted(layers.back().id);
     if (i + 1 == diff_ids.size()) {
+      const auto members = raw_members(config);
       for (const char* name : kOfTheImage) {
-        const Json* value = config.find(name);
-        description.emplace_back(name, value == nullptr ? Json() : *value);
+        const auto found = members.find(name);
+        description[name] = found == members.end() ? "null" : found->second;
       }
     }
     chain_id = i == 0 ? diff_ids[i].str() : Digest::of(chain_id + " " + diff_ids[i].str()).str();
-    Json::Object with_chain = description;
-    with_chain.emplace_back("layer_id", chain_id);
-    const std::string id(Digest::of(sorted_object(std::move(with_chain)).dump(kAsGo)).hex());
-    description.emplace_back("id", id);
-    layers.push_back({id, sorted_object(std::move(description)).dump(kAsGo)});
+    description["layer_id"] = quoted(chain_id);
+    const std::string id(Digest::of(object_of(description)).hex());
+    description.erase("layer_id");
+    description["id"] = quoted(id);
+    layers.push_back({id, object_of(description)});
   }
   return layers;
 }
@@ -145,7 +200,7 @@ class DockerArchiveDestination final : public ArchiveDestination {
     const Json config = with_context("config " + manifest.config().digest.str(),
                                      [&] { return Json::parse(config_); });
     require_diff_ids(config, diff_ids);
-    write_image(manifest.config().digest, config, diff_ids);
+    write_image(manifest.config().digest, diff_ids);
   }
 
   void finish(std::stop_token) override { file_.finish(); }
@@ -175,9 +230,8 @@ class DockerArchiveDestination final : public ArchiveDestination {
   }
 
   // Everything after the layers and the config.
-  void write_image(const Digest& config_digest, const Json& config,
-                   const std::vector<Digest>& diff_ids) {
-    const std::vector<LegacyLayer> legacy = legacy_layers(diff_ids, config);
+  void write_image(const Digest& config_digest, const std::vector<Digest>& diff_ids) {
+    const std::vector<LegacyLayer> legacy = legacy_layers(diff_ids, config_);
     for (std::size_t i = 0; i < legacy.size(); ++i) {
       const std::string directory = legacy[i].id + "/";
       file_.add({.name = directory + "layer.tar",

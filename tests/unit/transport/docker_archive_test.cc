@@ -335,6 +335,24 @@ TEST_CASE("a docker-archive that was written is read, and is the same bytes each
   CHECK(first.find(member + std::string("\0", 1), 100) > first.find("layer.tar"));
 }
 
+TEST_CASE("what old versions of Docker read is spelled as Go spells it") {
+  const TempDir dir;
+  const std::string config =
+      "{ \"os\" : \"linux\",\n \"config\": {\"Cmd\": [\"a b\", \"\\\"{<&>,:\\\\\"], \"\\u00fc\": "
+      "\" [ü\u2028\" },"
+      "\"n\": 1e2, \"created\":null, \"rootfs\":{\"diff_ids\":[\"" +
+      Digest::of(kOne).str() + "\"]}}";
+  const auto destination = open_destination(dir.path() + "/out.tar");
+  put(*destination, config, {kOne}, false);
+  destination->finish(kNoStop);
+  const std::string bytes = read_file(dir.path() + "/out.tar", 1 << 20U);
+  const std::string expected =
+      R"({"architecture":null,"config":{"Cmd":["a b","\"{\u003c\u0026\u003e,:\\"],"\u00fc":" [ü\u2028"},)"
+      R"("container":null,"container_config":null,"created":null,"docker_version":null,"id":")";
+  CHECK(bytes.find(expected) != std::string::npos);
+  CHECK(bytes.find(R"(","os":"linux"})") != std::string::npos);
+}
+
 TEST_CASE("nothing is added to an archive that is there") {
   const TempDir dir;
   dir.write("old.tar", "anything");
