@@ -110,6 +110,8 @@ Verb copy_verb() {
       "SOURCE and DESTINATION are TRANSPORT:REFERENCE, for example\n"
       "  oci:PATH[:REF]                      an OCI image layout\n"
       "  dir:PATH                            an image in plain files\n"
+      "  oci-archive:PATH[:REF]              an OCI image layout in a tar, plain or compressed\n"
+      "  docker-archive:PATH[:NAME[:TAG]]    what docker save writes, plain or compressed\n"
       "  containers-storage:NAME[:TAG]       the local store of podman and buildah\n"
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "Many images: --from-file FILE without arguments, or --all-images SOURCE PREFIX, where "
@@ -131,7 +133,8 @@ Verb copy_verb() {
          {"strip-removed-platforms", '\0', Kind::flag, "",
           "With a list of platforms: drop the others from the index"},
          {"additional-tag", '\0', Kind::list, "TAG",
-          "Tag the image in the destination's repository with TAG as well"}}},
+          "Tag the image in the destination's repository with TAG as well; docker-archive: "
+          "NAME:TAG"}}},
        {"How",
         {{"dry-run", '\0', Kind::flag, "",
           "Only say what is there, and what would be mounted and sent"},

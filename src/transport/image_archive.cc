@@ -28,6 +28,8 @@ constexpr std::size_t kFrontBytes = 4;
 // searched for again.
 constexpr std::size_t kMaxKeptBytes = 1024 * 1024;
 constexpr std::size_t kMaxKeptBytesInAll = 16 * 1024 * 1024;
+// Each has a window of what it decompresses, up to 128 MiB.
+constexpr std::size_t kMaxIdleReaders = 2;
 // Of the names in one archive, links included.
 constexpr std::size_t kMaxIndexBytes = 16 * 1024 * 1024;
 
@@ -112,30 +114,61 @@ void require_regular_file(const std::string& path) {
               path + " can be read only once, which does for one of its images, not for all");
 }
 
-// A member of a compressed archive: all before it is decompressed again.
+// A member of a compressed archive: what stands before it is decompressed again, from where a
+// reader is that has done its work.
 class ImageArchive::CompressedMember final : public ByteSource {
  public:
   CompressedMember(std::shared_ptr<const Contents> contents, const Member& member)
       : contents_(std::move(contents)), member_(member) {}
+  CompressedMember(const CompressedMember&) = delete;
+  CompressedMember& operator=(const CompressedMember&) = delete;
+  ~CompressedMember() override {
+    if (!is_sound_) return;
+    const std::lock_guard lock(contents_->mutex);
+    if (contents_->idle.size() < kMaxIdleReaders)
+      contents_->idle.push_back({member_.position + 1, std::move(reader_)});
+  }
 
   std::size_t read(std::span<std::byte> buffer) override {
     if (!reader_) go_there();
-    return reader_->read(buffer);
+    is_sound_ = false;
+    const std::size_t got = reader_->read(buffer);
+    is_sound_ = true;
+    return got;
   }
 
  private:
   void go_there() {
-    reader_ = std::make_unique<ArchiveReader>(contents_->fd, contents_->path, contents_->stop);
+    std::size_t position = take_idle_reader();
+    if (!reader_)
+      reader_ = std::make_unique<ArchiveReader>(contents_->fd, contents_->path, contents_->stop);
     ArchiveMember found;
     bool is_there = true;
-    for (std::size_t i = 0; is_there && i <= member_.position; ++i) is_there = reader_->next(found);
+    for (; is_there && position <= member_.position; ++position) is_there = reader_->next(found);
     if (is_there && found.offset == member_.offset && found.size == member_.size) return;
     throw Error(ErrorKind::local, contents_->path + " changed while it was read");
+  }
+
+  // The one that is nearest before this member; the member that it reads next, or the first.
+  std::size_t take_idle_reader() {
+    const std::lock_guard lock(contents_->mutex);
+    std::vector<Contents::Idle>& idle = contents_->idle;
+    auto best = idle.end();
+    for (auto each = idle.begin(); each != idle.end(); ++each) {
+      if (each->position > member_.position) continue;
+      if (best == idle.end() || each->position > best->position) best = each;
+    }
+    if (best == idle.end()) return 0;
+    reader_ = std::move(best->reader);
+    const std::size_t position = best->position;
+    idle.erase(best);
+    return position;
   }
 
   const std::shared_ptr<const Contents> contents_;
   const Member& member_;  // of contents_
   std::unique_ptr<ArchiveReader> reader_;
+  bool is_sound_ = false;  // it has read, and can go on
 };
 
 ImageArchive ImageArchive::open(const std::string& path, const std::string& temporary_directory,

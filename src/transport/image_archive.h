@@ -1,8 +1,9 @@
 // A tar archive that holds images (oci-archive:, docker-archive:), read where it is.
 //
 // One pass over the headers makes an index of its members. From a plain archive a member's bytes
-// are then read by their offset; a compressed one is decompressed again from its beginning for each
-// member that is wanted, except for small ones, which the index keeps. Nothing is ever unpacked.
+// are then read by their offset; a compressed one is decompressed again for the members that are
+// wanted, in one pass when they are read one after the other in the archive's order, except for
+// small ones, which the index keeps. Nothing is ever unpacked.
 // What cannot be read twice (a pipe) goes into a temporary file without a name first, as it is.
 //
 // Nothing in it is trusted: members with absolute names or "..", devices and links out of the
@@ -18,10 +19,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tug {
 
@@ -70,6 +73,13 @@ class ImageArchive final : public ImageFiles {
     bool is_compressed = false;
     std::map<std::string, Member, std::less<>> members;
     std::stop_token stop;
+    // Readers that nobody uses now, for members behind where they are.
+    struct Idle {
+      std::size_t position;  // of the member that they would read next
+      std::unique_ptr<ArchiveReader> reader;
+    };
+    mutable std::mutex mutex;
+    mutable std::vector<Idle> idle;
   };
   class CompressedMember;
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -82,6 +83,34 @@ TEST_CASE("members are read by their names, plain and compressed, large and smal
     check_error(ErrorKind::local, "dir in", [&] { (void)archive.read("dir", 10); });
     check_error(ErrorKind::local, "larger than", [&] { (void)archive.read("small", 10); });
   }
+}
+
+TEST_CASE("members of a compressed archive are found in any order, at once and half read") {
+  const TempDir dir;
+  std::vector<TarMember> members;
+  const auto content = [](std::size_t n) {
+    return std::string((std::size_t{1} << 20U) + 100 * (n + 1), static_cast<char>('a' + n));
+  };
+  for (std::size_t n = 0; n < 5; ++n) members.push_back({std::to_string(n), content(n)});
+  const ImageArchive archive = open(dir.write("x.tgz", gzipped(tar_of(members))));
+  for (const std::size_t n : {0U, 1U, 2U, 4U, 3U, 3U, 0U})
+    CHECK(read_all(archive.open_member(std::to_string(n))) == content(n));
+  {
+    const auto half = archive.open_member("2");
+    std::vector<std::byte> some(1000);
+    CHECK(half->read(some) > 0);
+    CHECK(read_all(archive.open_member("2")) == content(2));
+  }
+  (void)archive.open_member("1");  // nobody reads it
+  CHECK(read_all(archive.open_member("3", 7)) == content(3).substr(7));
+  std::vector<std::jthread> threads;
+  std::array<bool, 5> is_right{};
+  for (std::size_t n = 0; n < 5; ++n) {
+    threads.emplace_back(
+        [&, n] { is_right[n] = read_all(archive.open_member(std::to_string(n))) == content(n); });
+  }
+  threads.clear();
+  CHECK(is_right == std::array<bool, 5>{true, true, true, true, true});
 }
 
 TEST_CASE("nothing leads out of the archive") {
