@@ -187,7 +187,7 @@ std::vector<Option> bulk_copy_options() {
   return {{"from-file", '\0', Kind::value, "FILE",
            "Copy the images that FILE lists, a line SOURCE DESTINATION each; -: standard input"},
           {"all-images", '\0', Kind::flag, "",
-           "Copy every named image of SOURCE (oci:PATH, containers-storage:) to below PREFIX"},
+           "Copy every named image of SOURCE (a layout, an archive, containers-storage:) to below PREFIX"},
           {"jobs", '\0', Kind::value, "N", "Images copied at once; default 4"},
           {"keep-going", 'k', Kind::flag, "", "Copy the others when an image fails"},
           {"shard", '\0', Kind::value, "I/N",

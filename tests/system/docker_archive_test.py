@@ -155,7 +155,8 @@ class RoundTrips(DockerArchive):
         store.commit("app:1", "scratch", {"etc/motd": b"hello\n", "data": noise(50_000)}, format="docker")
         self.assert_success(self.tug("copy", store.reference("app:1"), "docker-archive:ours.tar:localhost/ours:1",
                                      env={"CONTAINERS_STORAGE_CONF": str(store.conf)}))
-        self.assertEqual(store.run("buildah", "pull", "-q", f"docker-archive:{self.temp}/ours.tar"), store.run("buildah", "images", "-q", "--no-trunc").split(":")[1].strip())
+        pulled = store.run("buildah", "pull", "-q", f"docker-archive:{self.temp}/ours.tar")
+        self.assertEqual(pulled, store.run("buildah", "images", "-q", "--no-trunc").split(":")[1].strip())
         store.run("buildah", "push", "-q", "localhost/app:1", f"docker-archive:{self.temp}/theirs.tar:localhost/ours:1")
         self.assertEqual(self.raw("ours.tar"), self.raw("theirs.tar"))
 
@@ -322,7 +323,8 @@ class Bad(DockerArchive):
         """Said in one line, with nothing left behind."""
         before = tree(self.temp)
         for source, flags, text in ((f"{FIXTURES}/multi:all", ["--all"], "holds one image"), (f"{FIXTURES}/artifact:chart", [], "is an artifact"),
-                                    (f"{FIXTURES}/foreign:oci", [], "needs all layers"), (f"{FIXTURES}/hello:1.0", ["--preserve-digests"], "--preserve-digests"),
+                                    (f"{FIXTURES}/foreign:oci", [], "needs all layers"),
+                                    (f"{FIXTURES}/hello:1.0", ["--preserve-digests"], "--preserve-digests"),
                                     (f"{FIXTURES}/hello:1.0", ["--additional-tag=foo"], "must be a tagged reference")):
             with self.subTest(text):
                 self.assert_failure(self.tug("copy", "--quiet", *flags, f"oci:{source}", "docker-archive:out.tar:app"), text=text)

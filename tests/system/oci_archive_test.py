@@ -43,7 +43,8 @@ class OciArchive(SystemTest):
 class RoundTrips(OciArchive):
     def test_beside_skopeo(self):
         """Unpacked, the same files as skopeo's; the same bytes each time, and skopeo reads them."""
-        for source, ref, flags in (("hello:1.0", ":1", []), ("hello:1.0", "", []), ("multi:all", ":all", ["--all"]), ("multi:all", ":1", ["--override-arch=arm64"]),
+        for source, ref, flags in (("hello:1.0", ":1", []), ("hello:1.0", "", []), ("multi:all", ":all", ["--all"]),
+                                   ("multi:all", ":1", ["--override-arch=arm64"]),
                                    ("artifact:chart", ":chart", []), ("hello:1.0", ":registry.example:5000/team/app:1.0", [])):
             with self.subTest(f"{source}{ref}"):
                 for program in ("tug", "skopeo"):
@@ -69,7 +70,8 @@ class RoundTrips(OciArchive):
                     self.assert_success(self.tug("copy", "--no-cache", "--dest-tls-verify=false", *flags, f"oci-archive:{reference}:1",
                                                  f"docker://{self.registry.address}/{name}-{program or 'plain'}:1".lower()))
                     self.assert_stored(self.registry, f"{name}-{program or 'plain'}".lower(), "1", layout, descriptor)
-            self.assert_success(self.tug("copy", "--src-tls-verify=false", *flags, f"docker://{self.registry.address}/{name}-plain:1", "oci-archive:back.tar:1"))
+            self.assert_success(self.tug("copy", "--src-tls-verify=false", *flags, f"docker://{self.registry.address}/{name}-plain:1",
+                                         "oci-archive:back.tar:1"))
             self.assertEqual(self.raw("back.tar:1").encode(), layout.read(descriptor))
 
     def test_with_other_programs(self):
