@@ -73,6 +73,18 @@ struct StreamedBlob {
   // Names the bytes before they are made: where it is the same, they are. A destination may
   // continue under it what an earlier process began to send. "": nothing is to be continued.
   std::string resume_key = {};
+  // Digest and size of what comes out, when they are known before.
+  std::optional<Descriptor> expected = {};
+};
+
+// How a destination takes what an image is made of.
+struct Intake {
+  // Layers as plain tars: put_stream() is given what a compressed layer decompresses to.
+  bool plain_layers = false;
+  // One blob after the other: the layers of each image in order, then its config.
+  bool in_order = false;
+  // An index and its images too, not one image alone.
+  bool indexes = true;
 };
 
 // The destination refused a manifest because blobs or manifests that it names are not there
@@ -108,6 +120,7 @@ class ImageDestination {
   [[nodiscard]] virtual std::string describe() const = 0;
   // Where it is, when it is a registry: the scope of the blob info cache, and what mount compares.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+  [[nodiscard]] virtual Intake intake() const { return {}; }
 
   // What the destination's reference names now: media type, digest and size (0 if not told).
   // Absent, or not to be told, is nullopt.

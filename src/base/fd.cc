@@ -257,10 +257,7 @@ std::optional<std::string> read_file_if_exists(const std::string& path, std::siz
 
 // --- writing ---
 
-namespace {
-
-// The file that replacing `path` must replace: itself, or what it links to.
-std::string replaced_file(const std::string& path) {
+std::string file_to_replace(const std::string& path) {
   struct stat status {};
   if (has_nul(path)) throw cannot("write", path, EINVAL);
   if (::lstat(path.c_str(), &status) != 0) {
@@ -286,10 +283,8 @@ std::string replaced_file(const std::string& path) {
   return target;
 }
 
-}  // namespace
-
 void write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode) {
-  const std::string target = replaced_file(path);
+  const std::string target = file_to_replace(path);
   const std::size_t slash = target.rfind('/');
   const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
   const std::string parent = slash == std::string::npos ? "."

@@ -62,6 +62,9 @@ std::string read_fd(int fd, const std::string& name, std::size_t max_bytes);
 // rename. Throws Error(local). If `path` is a symbolic link, its target is replaced; one to another
 // user's file, or to nothing, is refused, and so is anything but a regular file in its place.
 void write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode);
+// The file that replacing `path` replaces: itself, or what it links to. Throws Error(local) where
+// write_file_atomically() would.
+std::string file_to_replace(const std::string& path);
 // For the results that a user wants in a file: as write_file_atomically() with mode 0644, but what
 // is not a regular file (a FIFO, /dev/stdout) and what cannot be replaced (a bind mount, a file in
 // somebody else's directory) is written in place. Throws Error(local).

@@ -1,6 +1,7 @@
 #include "base/temporary_file.h"
 
 #include "base/hash.h"
+#include "base/strings.h"
 
 #include <tug/error.h>
 
@@ -66,6 +67,21 @@ void TemporaryFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void TemporaryFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written =
+        ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail();
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+}
+
+void TemporaryFile::truncate(std::uint64_t size) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) fail();
+}
+
 void TemporaryFile::commit_as(const std::string& name) {
   if (::fsync(fd_.get()) != 0) fail();
   if (name_.empty()) take_name([this](const char* unused) { return link_as(unused); });
@@ -113,5 +129,24 @@ void TemporaryFile::take_name(Create create) {
 void TemporaryFile::remove() const noexcept {
   if (!name_.empty() && fd_) (void)::unlinkat(directory_, name_.c_str(), 0);
 }
+
+UniqueFd open_unnamed_file(const std::string& directory) {
+  const UniqueFd parent = open_directory(directory);
+  UniqueFd fd = open_retrying(
+      [&] { return ::openat(parent.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600); });
+  for (int attempt = 0; !fd && attempt < kNameAttempts; ++attempt) {
+    const std::string name = random_name();
+    fd = open_retrying([&] {
+      constexpr int kAccess = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+      return ::openat(parent.get(), name.c_str(), kAccess | O_CREAT | O_EXCL, 0600);
+    });
+    if (fd) (void)::unlinkat(parent.get(), name.c_str(), 0);
+  }
+  if (fd) return fd;
+  throw Error(ErrorKind::local,
+              "cannot create a temporary file in " + directory + ": " + errno_text(errno));
+}
+
+std::string temporary_directory() { return env_nonempty("TMPDIR").value_or("/var/tmp"); }
 
 }  // namespace tug

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,10 @@ class TemporaryFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
+  // At byte `offset`, wherever write() goes on.
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  // Ends the file at byte `size`.
+  void truncate(std::uint64_t size);
   // On disk and in its place, where it replaces whatever has the name `name`: a single component,
   // in `directory`.
   void commit_as(const std::string& name);
@@ -43,6 +48,12 @@ class TemporaryFile {
   std::string name_;  // "" while it has none
   UniqueFd fd_;
 };
+
+// A file in `directory` that never has a name, for reading and writing: nothing is left of it when
+// its descriptor is closed. Throws Error(local) naming the directory.
+UniqueFd open_unnamed_file(const std::string& directory);
+// Where such files go: $TMPDIR, or /var/tmp, as containers/image has it.
+std::string temporary_directory();
 
 }  // namespace tug
 

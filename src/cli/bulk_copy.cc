@@ -61,8 +61,9 @@ Images images_of(Context& context, const Arguments& arguments) {
                               *file == "-" ? "standard input" : *file);
     });
   } else {
-    const ListedImages listed = with_context(
-        "source", [&] { return list_images(arguments.positional()[0], context.transports()); });
+    const ListedImages listed = with_context("source", [&] {
+      return list_images(arguments.positional()[0], context.transports(), context.stop());
+    });
     images.pairs =
         with_context("destination", [&] { return pairs_below(arguments.positional()[1], listed); });
     images.unnamed = listed.unnamed;
@@ -186,7 +187,7 @@ std::vector<Option> bulk_copy_options() {
   return {{"from-file", '\0', Kind::value, "FILE",
            "Copy the images that FILE lists, a line SOURCE DESTINATION each; -: standard input"},
           {"all-images", '\0', Kind::flag, "",
-           "Copy every named image of SOURCE (oci:PATH, containers-storage:) to below PREFIX"},
+           "Copy every named image of SOURCE (a layout, an archive, containers-storage:) to below PREFIX"},
           {"jobs", '\0', Kind::value, "N", "Images copied at once; default 4"},
           {"keep-going", 'k', Kind::flag, "", "Copy the others when an image fails"},
           {"shard", '\0', Kind::value, "I/N",

@@ -215,8 +215,12 @@ RegistryAccess registry_access(const Arguments& arguments, const std::string& pr
 }
 
 TransportOptions transport_options(const Arguments& arguments, const std::string& prefix) {
-  return {registry_access(arguments, prefix), arguments.value(prefix + "shared-blob-dir"),
-          /*note_signatures=*/prefix == "src-" && !arguments.flag("remove-signatures")};
+  TransportOptions options{
+      .access = registry_access(arguments, prefix),
+      .shared_blob_dir = arguments.value(prefix + "shared-blob-dir"),
+      .note_signatures = prefix == "src-" && !arguments.flag("remove-signatures")};
+  options.temporary_directory = arguments.value("tmpdir");
+  return options;
 }
 
 }  // namespace tug::cli

@@ -2,6 +2,7 @@
 
 #include "base/strings.h"
 #include "cli/output.h"
+#include "transport/docker_archive.h"
 
 #include <tug/error.h>
 
@@ -189,9 +190,15 @@ CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Pr
   policy_.check(from);
   refuse_to_decompress(arguments_, to);
   const auto source = open_source(from, source_options_, transports_, stop);
-  const auto destination = open_destination(to, destination_options_, transports_, stop);
+  TransportOptions destination_options = destination_options_;
   CopyOptions options = options_;
-  add_tags(arguments_, *destination, options);
+  const bool has_names = to.transport == Transport::docker_archive;
+  if (has_names) {
+    for (const std::string& text : arguments_.list("additional-tag"))
+      destination_options.additional_names.push_back(parse_additional_tag(text));
+  }
+  const auto destination = open_destination(to, destination_options, transports_, stop);
+  if (!has_names) add_tags(arguments_, *destination, options);
   return execute_copy(*source, *destination, options, environment_, progress, stop);
 }
 

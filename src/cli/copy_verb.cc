@@ -17,6 +17,15 @@
 namespace tug::cli {
 namespace {
 
+// An archive that goes where the story would be told.
+bool takes_stdout(const ImageReference& destination) {
+  if (destination.transport != Transport::docker_archive &&
+      destination.transport != Transport::oci_archive)
+    return false;
+  const std::string path = destination.rest.substr(0, destination.rest.find(':'));
+  return is_standard_output(path);
+}
+
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
   const Copier copier(context, arguments, Copier::Run::one_image);
@@ -25,8 +34,9 @@ CopyReport copy(Context& context, const Arguments& arguments, const ImageReferen
   const auto digest_file = arguments.value("digestfile");
   if (digest_file) with_context("--digestfile", [&] { check_output_file(*digest_file); });
   ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
-  CopyProgress progress(display, to.str(),
-                        arguments.flag("quiet") || arguments.flag("json") || dry_run);
+  CopyProgress progress(
+      display, to.str(),
+      arguments.flag("quiet") || arguments.flag("json") || dry_run || takes_stdout(to));
   CopyReport report = copier.copy(from, to, progress, context.stop());
   copier.all_succeeded();
   if (digest_file && !dry_run) write_output_file(*digest_file, report.manifest.digest.str());
@@ -44,6 +54,8 @@ int run(Context& context, const Arguments& arguments) {
         with_context("source", [&] { return ImageReference::parse(source); });
     const ImageReference to =
         with_context("destination", [&] { return ImageReference::parse(destination); });
+    if (json && takes_stdout(to))
+      throw Error(ErrorKind::usage, "--json prints to standard output, where the archive goes");
     const CopyReport report = copy(context, arguments, from, to);
     if (json) {
       write_stdout(copy_report_json(source, destination, report, arguments.flag("dry-run")) + "\n");
@@ -98,6 +110,8 @@ Verb copy_verb() {
       "SOURCE and DESTINATION are TRANSPORT:REFERENCE, for example\n"
       "  oci:PATH[:REF]                      an OCI image layout\n"
       "  dir:PATH                            an image in plain files\n"
+      "  oci-archive:PATH[:REF]              an OCI image layout in a tar, plain or compressed\n"
+      "  docker-archive:PATH[:NAME[:TAG]]    what docker save writes, plain or compressed\n"
       "  containers-storage:NAME[:TAG]       the local store of podman and buildah\n"
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "Many images: --from-file FILE without arguments, or --all-images SOURCE PREFIX, where "
@@ -119,7 +133,8 @@ Verb copy_verb() {
          {"strip-removed-platforms", '\0', Kind::flag, "",
           "With a list of platforms: drop the others from the index"},
          {"additional-tag", '\0', Kind::list, "TAG",
-          "Tag the image in the destination's repository with TAG as well"}}},
+          "Tag the image in the destination's repository with TAG as well; docker-archive: "
+          "NAME:TAG"}}},
        {"How",
         {{"dry-run", '\0', Kind::flag, "",
           "Only say what is there, and what would be mounted and sent"},

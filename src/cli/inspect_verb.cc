@@ -181,21 +181,22 @@ int run(Context& context, const Arguments& arguments) {
 Verb inspect_verb() {
   using Kind = Option::Kind;
   std::vector<Option> registry = registry_options("");
-  return {"inspect",
-          "IMAGE",
-          "Show what is known of an image: digest, tags, layers, configuration",
-          "IMAGE is docker://…, oci:… or containers-storage:…. Prints JSON.",
-          {{"What to show",
-            {{"raw", '\0', Kind::flag, "",
-              "The manifest's bytes as they are stored; with --config the config's"},
-             {"config", '\0', Kind::flag, "", "The image's configuration as OCI has it"},
-             {"no-tags", 'n', Kind::flag, "", "Do not list the repository's tags"},
-             {"format", 'f', Kind::value, "TEMPLATE",
-              "Print what a Go template makes of it, for example '{{.Digest}}'"}}},
-           {"Registry access", std::move(registry)},
-           {"Retrying", retry_options()}},
-          1,
-          run};
+  return {
+      "inspect",
+      "IMAGE",
+      "Show what is known of an image: digest, tags, layers, configuration",
+      "IMAGE is docker://…, oci:…, docker-archive:… or any other source of a copy. Prints JSON.",
+      {{"What to show",
+        {{"raw", '\0', Kind::flag, "",
+          "The manifest's bytes as they are stored; with --config the config's"},
+         {"config", '\0', Kind::flag, "", "The image's configuration as OCI has it"},
+         {"no-tags", 'n', Kind::flag, "", "Do not list the repository's tags"},
+         {"format", 'f', Kind::value, "TEMPLATE",
+          "Print what a Go template makes of it, for example '{{.Digest}}'"}}},
+       {"Registry access", std::move(registry)},
+       {"Retrying", retry_options()}},
+      1,
+      run};
 }
 
 }  // namespace tug::cli

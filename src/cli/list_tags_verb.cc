@@ -1,4 +1,4 @@
-// tug list-tags docker://REPOSITORY
+// tug list-tags docker://REPOSITORY | docker-archive:PATH
 #include "cli/list_tags_verb.h"
 
 #include "base/strings.h"
@@ -8,6 +8,7 @@
 #include "oci/json.h"
 #include "registry/pull_places.h"
 #include "registry/repository.h"
+#include "transport/docker_archive.h"
 
 #include <tug/error.h>
 
@@ -51,14 +52,13 @@ class TagDocument {
   bool has_begun_ = false;  // something of it is written
 };
 
-RegistryReference repository_named(const std::string& text) {
-  const ImageReference reference = ImageReference::parse(text);
-  if (reference.transport != Transport::docker) {
-    throw Error(ErrorKind::usage,
-                fmt::format("Unsupported transport '{}' for tag listing. Only supported: docker",
-                            to_string(reference.transport)));
-  }
-  return RegistryReference::parse_repository(reference.rest);
+// As skopeo: no repository, and null for no tags.
+int list_archive(Context& context, const std::string& rest) {
+  const std::vector<std::string> tags =
+      docker_archive_tags(DockerArchiveReference::parse(rest), context.stop());
+  const Json list = tags.empty() ? Json() : Json(Json::Array(tags.begin(), tags.end()));
+  write_stdout(Json::object({{"Tags", list}}).dump(kGoIndented) + "\n");
+  return EXIT_SUCCESS;
 }
 
 // Writes the tags that one place has under the name of `repository`. What is returned broke off
@@ -77,7 +77,15 @@ std::optional<Error> write_tags(registry::Repository& place, const std::string& 
 }
 
 int run(Context& context, const Arguments& arguments) {
-  const RegistryReference repository = repository_named(arguments.positional()[0]);
+  const ImageReference reference = ImageReference::parse(arguments.positional()[0]);
+  if (reference.transport == Transport::docker_archive)
+    return list_archive(context, reference.rest);
+  if (reference.transport != Transport::docker) {
+    throw Error(ErrorKind::usage, fmt::format("Unsupported transport '{}' for tag listing. Only "
+                                              "supported: docker, docker-archive",
+                                              to_string(reference.transport)));
+  }
+  const RegistryReference repository = RegistryReference::parse_repository(reference.rest);
   registry::PullPlaces places(context.transports().hosts, repository,
                               registry_access(arguments, ""));
   try {
@@ -99,8 +107,8 @@ Verb list_tags_verb() {
   return {"list-tags",
           "REPOSITORY",
           "List the tags of a repository",
-          "REPOSITORY is docker://HOST[:PORT]/NAME. Prints JSON, with the tags in the registry's "
-          "order.",
+          "REPOSITORY is docker://HOST[:PORT]/NAME, or docker-archive:PATH. Prints JSON, with the "
+          "tags in\nthe registry's or the archive's order.",
           {{"Registry access", registry_options("")}, {"Retrying", retry_options()}},
           1,
           run};

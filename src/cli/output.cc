@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -139,6 +140,13 @@ void write_stdout(std::string_view bytes) {
   const Screen::Lock lock(screen());
   if (!write_all(STDOUT_FILENO, bytes))
     throw Error(ErrorKind::local, "writing to standard output: " + errno_text(errno));
+}
+
+bool is_standard_output(const std::string& path) noexcept {
+  struct stat file {};
+  struct stat output {};
+  return ::stat(path.c_str(), &file) == 0 && ::fstat(STDOUT_FILENO, &output) == 0 &&
+         file.st_dev == output.st_dev && file.st_ino == output.st_ino;
 }
 
 void write_stdout_line(std::string_view line) noexcept {

@@ -17,6 +17,8 @@ namespace tug::cli {
 void write_stdout(std::string_view bytes);
 // A line of the story while a copy runs: a reader that went away must not end the copy.
 void write_stdout_line(std::string_view line) noexcept;
+// Whether what is written to `path` comes out there.
+bool is_standard_output(const std::string& path) noexcept;
 
 // The text and a line end on standard error. Any thread.
 void write_stderr_line(std::string_view line) noexcept;

@@ -34,7 +34,8 @@ const std::vector<OptionGroup>& global_options() {
         // Context refuses these two.
         {"require-signed", '\0', Kind::flag, "", "", true},
         {"tls-details", '\0', Kind::value, "FILE", "", true},
-        {"tmpdir", '\0', Kind::value, "DIR", "", true},  // tug needs no temporary files
+        {"tmpdir", '\0', Kind::value, "DIR",
+         "For archives that come from a pipe; default $TMPDIR, else /var/tmp"},
         {"user-agent-prefix", '\0', Kind::value, "TEXT", "Put TEXT in front of the User-Agent"},
         {"help", 'h', Kind::flag, "", "Show help"},
         {"version", 'v', Kind::flag, "", "Show the version"}}}};

@@ -7,7 +7,7 @@ set(packaging ${CMAKE_CURRENT_LIST_DIR}/packaging)
 set(compiled_in libcxxopts-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev)
 if(TUG_STATIC)
   list(APPEND compiled_in libc6-dev libstdc++-12-dev libcurl4-openssl-dev libssl-dev libc-ares-dev libdeflate-dev libisal-dev libzstd-dev
-    zlib1g-dev libsqlite3-dev libyaml-cpp-dev)
+    zlib1g-dev libsqlite3-dev libyaml-cpp-dev libarchive-dev libbz2-dev liblzma-dev)
 endif()
 file(READ ${packaging}/copyright copyright)
 foreach(package IN LISTS compiled_in)
@@ -51,7 +51,7 @@ what the registry does not have, and never changes a digest.")
 
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtug-dev)
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
-  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libcurl4-openssl-dev, libdeflate-dev, libfmt-dev, libisal-dev, libsqlite3-dev, libssl-dev, \
+  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libarchive-dev, libcurl4-openssl-dev, libdeflate-dev, libfmt-dev, libisal-dev, libsqlite3-dev, libssl-dev, \
 libstdc++-12-dev, libyaml-cpp-dev, libzstd-dev, zlib1g-dev")
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS pkg-config)
   set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "tug's library to push and copy container images

@@ -29,6 +29,7 @@ BlobMover::BlobMover(const CopyPlan& plan, const CopyOptions& options,
       progress_(progress),
       stop_(std::move(stop)),
       repository_(destination.repository()),
+      intake_(destination.intake()),
       slots_(environment.bodies ? environment.bodies
                                 : std::make_shared<BodySlots>(options.parallel_blobs)),
       states_(plan.blobs.size()),
@@ -59,6 +60,12 @@ void BlobMover::move_all() {
 // The largest first, but for the small ones, which go beside them.
 void BlobMover::send(const std::vector<std::size_t>& missing) {
   announce_bytes(missing);
+  if (intake_.in_order) {
+    std::vector<std::size_t> order = in_image_order(missing);
+    return parallel_for_each(
+        order, 1, stop_,
+        [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
+  }
   std::vector<std::size_t> order = missing;
   const auto small = std::stable_partition(order.begin(), order.end(),
                                            [this](std::size_t blob) { return needs_slot(blob); });
@@ -68,6 +75,27 @@ void BlobMover::send(const std::vector<std::size_t>& missing) {
   const bool has_small = large < order.size();
   parallel_for_each(order, slots_->count() + (has_small ? BodySlots::kSmallBeside : 0), stop_,
                     [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
+}
+
+std::vector<std::size_t> BlobMover::in_image_order(const std::vector<std::size_t>& missing) const {
+  std::vector<bool> is_wanted(states_.size());
+  for (const std::size_t blob : missing) is_wanted[blob] = true;
+  std::vector<std::size_t> order;
+  const auto add = [&](std::size_t blob) {
+    if (blob == CopyPlan::kNoBlob || !is_wanted[blob]) return;
+    is_wanted[blob] = false;
+    order.push_back(blob);
+  };
+  for (const CopyPlan::Node& node : plan_.nodes) {
+    if (!node.image) continue;
+    std::for_each(node.image->layers.begin(), node.image->layers.end(), add);
+    add(node.image->config);
+  }
+  return order;
+}
+
+bool BlobMover::is_sent_plain(std::size_t blob) const {
+  return intake_.plain_layers && !plan_.blobs[blob].is_config;
 }
 
 bool BlobMover::needs_slot(std::size_t blob) const {
@@ -91,7 +119,8 @@ void BlobMover::remember_all() {
 void BlobMover::announce_bytes(const std::vector<std::size_t>& blobs) {
   std::uint64_t bytes = 0;
   for (const std::size_t blob : blobs) {
-    if (plan_.blobs[blob].blob.form != Blob::Form::exact) return;  // nobody knows
+    if (is_sent_plain(blob) || plan_.blobs[blob].blob.form != Blob::Form::exact)
+      return;  // nobody knows
     bytes += plan_.blobs[blob].blob.open_size;
   }
   progress_.to_send(bytes);
@@ -219,18 +248,31 @@ void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
   if (needs_slot(blob)) slot.emplace(*slots_, stop);
   const Blob& planned = plan_.blobs[blob].blob;
   const Descriptor& shown = planned.descriptor;
-  with_context(
-      [&] { return "blob " + shown.digest.str(); },
-      [&] {
-        progress_.blob_started(shown, planned.form == Blob::Form::exact ? planned.open_size : 0);
-        const SentCallback sent = [&](std::uint64_t bytes) { progress_.blob_bytes(shown, bytes); };
-        if (planned.form == Blob::Form::exact) {
-          states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
-          settle(blob, shown, BlobOutcome::uploaded);
-        } else {
-          compress_and_upload(blob, sent, stop);
-        }
-      });
+  with_context([&] { return "blob " + shown.digest.str(); },
+               [&] {
+                 const bool is_exact = planned.form == Blob::Form::exact;
+                 const bool is_plain = is_sent_plain(blob);
+                 progress_.blob_started(shown, is_exact != is_plain ? planned.open_size : 0);
+                 const SentCallback sent = [&](std::uint64_t bytes) {
+                   progress_.blob_bytes(shown, bytes);
+                 };
+                 if (is_plain) {
+                   send_plain_layer(blob, sent, stop);
+                 } else if (is_exact) {
+                   states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
+                   settle(blob, shown, BlobOutcome::uploaded);
+                 } else {
+                   compress_and_upload(blob, sent, stop);
+                 }
+               });
+}
+
+void BlobMover::send_plain_layer(std::size_t blob, const SentCallback& sent,
+                                 const std::stop_token& stop) {
+  states_[blob].converted = true;
+  SentLayer layer = send_plain(plan_.blobs[blob].blob, destination_, sent, stop);
+  states_[blob].bytes_sent += layer.bytes_sent;
+  settle(blob, std::move(layer.descriptor), BlobOutcome::uploaded);
 }
 
 void BlobMover::compress_and_upload(std::size_t blob, const SentCallback& sent,

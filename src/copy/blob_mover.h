@@ -75,9 +75,13 @@ class BlobMover {
   void settle(std::size_t blob, Descriptor descriptor, BlobOutcome outcome);
 
   void send(const std::vector<std::size_t>& missing);
+  [[nodiscard]] std::vector<std::size_t> in_image_order(
+      const std::vector<std::size_t>& missing) const;
+  [[nodiscard]] bool is_sent_plain(std::size_t blob) const;
   [[nodiscard]] bool may_change_digest() const noexcept;
   void upload(std::size_t blob, const std::stop_token& stop);
   void compress_and_upload(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
+  void send_plain_layer(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
   void remember(const std::vector<std::size_t>& blobs);
 
   const CopyPlan& plan_;
@@ -88,6 +92,7 @@ class BlobMover {
   Progress& progress_;
   const std::stop_token stop_;
   const std::optional<RegistryReference> repository_;
+  const Intake intake_;
   const std::shared_ptr<BodySlots> slots_;
   // What the copies of the process do together.
   struct Shared {

@@ -51,6 +51,7 @@ class Copy {
   CopyReport run() {
     const auto start = std::chrono::steady_clock::now();
     plan_ = make_plan(source_, options_, stop_);
+    check_intake();
     check_compression();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
@@ -76,8 +77,26 @@ class Copy {
     }
   }
 
+  // What the destination can never hold is said before anything is sent.
+  void check_intake() const {
+    const Intake intake = destination_.intake();
+    const CopyPlan::Node& top = plan_.top();
+    if (!intake.indexes && top.index) {
+      throw Error(ErrorKind::usage, "the destination holds one image, and " +
+                                        top.descriptor().digest.str() + " is an index of images")
+          .set_hint("copy one of them: without --all, with --override-arch for another platform");
+    }
+    if (intake.plain_layers && options_.preserve_digests) {
+      throw Error(ErrorKind::usage,
+                  "the destination keeps neither manifests nor compressed layers, and "
+                  "--preserve-digests forbids to change them")
+          .set_hint("oci:, oci-archive:, dir: and docker:// keep them");
+    }
+  }
+
   // What cannot be compressed as asked for is said before anything is sent.
   void check_compression() const {
+    if (destination_.intake().plain_layers) return;
     const CompressionSpec spec = layer_compression(options_);
     for (const PlannedBlob& planned : plan_.blobs) {
       if (planned.blob.form == Blob::Form::layer_tar)

@@ -51,6 +51,10 @@ std::string compressed_media_type(std::string_view original, LayerCompression fo
   return std::string(plain) + std::string(kDockerGzipSuffix);
 }
 
+std::string plain_media_type(std::string_view original) {
+  return std::string(without_compression(original));
+}
+
 std::optional<LayerCompression> compression_of(std::string_view media_type) noexcept {
   if (media_type.ends_with(kGzipSuffix) || media_type.ends_with(kDockerGzipSuffix))
     return LayerCompression::gzip;

@@ -34,6 +34,11 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop);
 
+// Puts a layer as a plain tar, for a destination whose intake() wants it so: what is compressed is
+// checked against its descriptor and decompressed on its way. Throws as send_compressed().
+SentLayer send_plain(const Blob& layer, ImageDestination& destination, const SentCallback& sent,
+                     const std::stop_token& stop);
+
 }  // namespace tug
 
 #endif  // TUG_COPY_SEND_LAYER_H_

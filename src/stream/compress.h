@@ -18,6 +18,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace tug {
 
@@ -51,6 +52,8 @@ std::unique_ptr<DigestingSource> compressing_source(std::unique_ptr<ByteSource> 
 // the stream is broken, truncated, or followed by something else.
 std::unique_ptr<ByteSource> decompressing_source(std::unique_ptr<ByteSource> inner,
                                                  std::string name);
+// Whether decompressing_source() decompresses what begins with `front` (4 bytes are enough).
+bool is_compressed(std::string_view front) noexcept;
 
 }  // namespace tug
 

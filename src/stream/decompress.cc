@@ -32,10 +32,10 @@ class PeekedSource final : public ByteSource {
 
 constexpr std::size_t kMagicSize = 4;
 
-bool is_gzip(std::string_view magic) { return magic.starts_with("\x1f\x8b"); }
+bool is_gzip(std::string_view magic) noexcept { return magic.starts_with("\x1f\x8b"); }
 
 // A frame, or one of the 16 kinds of skippable frames (RFC 8878, 3.1.2), which pzstd begins with.
-bool is_zstd(std::string_view magic) {
+bool is_zstd(std::string_view magic) noexcept {
   if (magic.size() < kMagicSize) return false;
   return magic == "\x28\xb5\x2f\xfd" || ((static_cast<unsigned char>(magic[0]) & 0xf0U) == 0x50U &&
                                          magic.substr(1) == "\x2a\x4d\x18");
@@ -81,6 +81,11 @@ class DecompressingSource final : public ByteSource {
 };
 
 }  // namespace
+
+bool is_compressed(std::string_view front) noexcept {
+  const std::string_view magic = front.substr(0, kMagicSize);
+  return is_gzip(magic) || is_zstd(magic);
+}
 
 std::unique_ptr<ByteSource> decompressing_source(std::unique_ptr<ByteSource> inner,
                                                  std::string name) {

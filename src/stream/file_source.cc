@@ -48,20 +48,26 @@ bool is_same(const struct stat& a, const struct stat& b) {
 
 class FileSource : public ByteSource {
  public:
-  FileSource(UniqueFd fd, std::string name, std::uint64_t expected_size, std::uint64_t offset)
-      : fd_(std::move(fd)), name_(std::move(name)), size_(expected_size), position_(offset) {
+  // `begin`: where in the file the source's first byte stands.
+  FileSource(std::shared_ptr<const UniqueFd> fd, std::string name, std::uint64_t begin,
+             std::uint64_t size, std::uint64_t offset)
+      : fd_(std::move(fd)), name_(std::move(name)), begin_(begin), size_(size), position_(offset) {
     opened_ = status();
     if (!S_ISREG(opened_.st_mode)) throw Error(ErrorKind::local, name_ + " is not a regular file");
-    const auto found = static_cast<std::uint64_t>(opened_.st_size);
-    if (found != size_) {
-      throw Error(ErrorKind::local,
-                  found < size_
-                      ? fmt::format("{} is truncated: {} of {} bytes", name_, found, size_)
-                      : fmt::format("{} has {} bytes, not {}", name_, found, size_));
-    }
     if (position_ > size_)
       throw Error(ErrorKind::local, fmt::format("{} ends before byte {}", name_, position_));
-    posix_fadvise(fd_.get(), static_cast<off_t>(position_), 0, POSIX_FADV_SEQUENTIAL);
+    posix_fadvise(fd_->get(), static_cast<off_t>(begin_ + position_),
+                  static_cast<off_t>(size_ - position_), POSIX_FADV_SEQUENTIAL);
+  }
+
+  // Of the whole file.
+  void require_file_size(std::uint64_t expected) const {
+    const auto found = static_cast<std::uint64_t>(opened_.st_size);
+    if (found == expected) return;
+    throw Error(ErrorKind::local,
+                found < expected
+                    ? fmt::format("{} is truncated: {} of {} bytes", name_, found, expected)
+                    : fmt::format("{} has {} bytes, not {}", name_, found, expected));
   }
 
   std::size_t read(std::span<std::byte> buffer) override {
@@ -84,7 +90,7 @@ class FileSource : public ByteSource {
   std::size_t read_some(std::span<std::byte> buffer) const {
     for (;;) {
       const ssize_t got =
-          pread(fd_.get(), buffer.data(), buffer.size(), static_cast<off_t>(position_));
+          pread(fd_->get(), buffer.data(), buffer.size(), static_cast<off_t>(begin_ + position_));
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EINTR)
         throw Error(ErrorKind::local,
@@ -94,16 +100,57 @@ class FileSource : public ByteSource {
 
   [[nodiscard]] struct stat status() const {
     struct stat result {};
-    if (fstat(fd_.get(), &result) != 0)
+    if (fstat(fd_->get(), &result) != 0)
       throw Error(ErrorKind::local, name_ + ": " + errno_text(errno));
     return result;
   }
 
-  const UniqueFd fd_;
+  const std::shared_ptr<const UniqueFd> fd_;
   const std::string name_;
+  const std::uint64_t begin_;
   const std::uint64_t size_;
   std::uint64_t position_;
   struct stat opened_ {};
+};
+
+class SkippingSource : public ByteSource {
+ public:
+  SkippingSource(std::unique_ptr<ByteSource> inner, std::uint64_t skip)
+      : inner_(std::move(inner)), skip_(skip) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    while (skip_ > 0) {
+      const std::size_t got = inner_->read(
+          buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), skip_))));
+      if (got == 0) return 0;
+      skip_ -= got;
+    }
+    return inner_->read(buffer);
+  }
+
+ private:
+  const std::unique_ptr<ByteSource> inner_;
+  std::uint64_t skip_;
+};
+
+class BoundedSource : public ByteSource {
+ public:
+  BoundedSource(std::unique_ptr<ByteSource> inner, std::uint64_t max_bytes, std::string name)
+      : inner_(std::move(inner)), max_bytes_(max_bytes), name_(std::move(name)) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    const std::size_t got = inner_->read(buffer);
+    passed_ += got;
+    if (passed_ > max_bytes_)
+      throw Error(ErrorKind::limit, fmt::format("{} is longer than {} bytes", name_, max_bytes_));
+    return got;
+  }
+
+ private:
+  const std::unique_ptr<ByteSource> inner_;
+  const std::uint64_t max_bytes_;
+  const std::string name_;
+  std::uint64_t passed_ = 0;
 };
 
 // Hashes what it hands on; the last piece goes out only after the whole was checked.
@@ -172,7 +219,26 @@ std::unique_ptr<ByteSource> memory_source(std::string bytes, std::uint64_t offse
 
 std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::string name, std::uint64_t expected_size,
                                         std::uint64_t offset) {
-  return std::make_unique<FileSource>(std::move(fd), std::move(name), expected_size, offset);
+  auto source = std::make_unique<FileSource>(std::make_shared<const UniqueFd>(std::move(fd)),
+                                             std::move(name), 0, expected_size, offset);
+  source->require_file_size(expected_size);
+  return source;
+}
+
+std::unique_ptr<ByteSource> file_part_source(std::shared_ptr<const UniqueFd> fd, std::string name,
+                                             std::uint64_t begin, std::uint64_t size,
+                                             std::uint64_t offset) {
+  return std::make_unique<FileSource>(std::move(fd), std::move(name), begin, size, offset);
+}
+
+std::unique_ptr<ByteSource> skipping_source(std::unique_ptr<ByteSource> inner, std::uint64_t skip) {
+  if (skip == 0) return inner;
+  return std::make_unique<SkippingSource>(std::move(inner), skip);
+}
+
+std::unique_ptr<ByteSource> bounded_source(std::unique_ptr<ByteSource> inner,
+                                           std::uint64_t max_bytes, std::string name) {
+  return std::make_unique<BoundedSource>(std::move(inner), max_bytes, std::move(name));
 }
 
 std::unique_ptr<ByteSource> verifying_source(std::unique_ptr<ByteSource> inner,

@@ -26,6 +26,20 @@ std::optional<std::string> read_small(ByteSource& source, std::uint64_t max_byte
 std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::string name, std::uint64_t expected_size,
                                         std::uint64_t offset);
 
+// Yields the `size` bytes of the regular file `fd` from byte `begin` on, starting at byte `offset`
+// of them. Throws as file_source() does.
+std::unique_ptr<ByteSource> file_part_source(std::shared_ptr<const UniqueFd> fd, std::string name,
+                                             std::uint64_t begin, std::uint64_t size,
+                                             std::uint64_t offset);
+
+// Yields `inner` without its first `skip` bytes, which are read when somebody reads.
+std::unique_ptr<ByteSource> skipping_source(std::unique_ptr<ByteSource> inner, std::uint64_t skip);
+
+// Passes `inner` through; throws Error(limit) naming `name` once it has yielded more than
+// `max_bytes`.
+std::unique_ptr<ByteSource> bounded_source(std::unique_ptr<ByteSource> inner,
+                                           std::uint64_t max_bytes, std::string name);
+
 // Passes `inner` through and hashes it; throws Error(integrity) naming `name` instead of yielding
 // the last byte when size or digest do not match. Requires that inner starts at byte 0. (From
 // another offset a digest cannot be checked: give the inner source itself.)

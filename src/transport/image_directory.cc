@@ -107,11 +107,7 @@ ImageDirectory::File ImageDirectory::open(const std::string& relative) const {
 ImageDirectory::File ImageDirectory::open(const std::string& relative,
                                           const Descriptor& descriptor) const {
   File file = open(relative);
-  if (file.size != descriptor.size) {
-    throw Error(ErrorKind::integrity, file.name + " has " + std::to_string(file.size) +
-                                          " bytes, but its descriptor says " +
-                                          std::to_string(descriptor.size));
-  }
+  require_size(relative, file.size, descriptor);
   return file;
 }
 
@@ -125,23 +121,6 @@ std::optional<std::uint64_t> ImageDirectory::size_of(const std::string& relative
 std::string ImageDirectory::read(const std::string& relative, std::size_t max_bytes) const {
   const File file = open(relative);
   return read_fd(file.fd.get(), file.name, max_bytes);
-}
-
-std::string ImageDirectory::read_manifest(const std::string& relative,
-                                          const Descriptor& descriptor) const {
-  if (descriptor.size > kMaxManifestBytes) {
-    throw Error(ErrorKind::limit, "manifest " + descriptor.digest.str() + " in " + path_ + " is " +
-                                      human_bytes(descriptor.size) + " long; the limit is " +
-                                      human_bytes(kMaxManifestBytes));
-  }
-  const File file = open(relative, descriptor);
-  std::string bytes = read_fd(file.fd.get(), file.name, kMaxManifestBytes);
-  const Digest actual = Digest::of(descriptor.digest.algorithm(), bytes);
-  if (actual != descriptor.digest) {
-    throw Error(ErrorKind::integrity,
-                file.name + " is damaged: its content has the digest " + actual.str());
-  }
-  return bytes;
 }
 
 Blob ImageDirectory::blob(std::string relative, const Descriptor& descriptor) const {

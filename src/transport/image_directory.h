@@ -7,6 +7,7 @@
 #define TUG_TRANSPORT_IMAGE_DIRECTORY_H_
 
 #include "base/fd.h"
+#include "transport/image_files.h"
 
 #include <tug/blob.h>
 #include <tug/descriptor.h>
@@ -25,7 +26,7 @@
 
 namespace tug {
 
-class ImageDirectory {
+class ImageDirectory final : public ImageFiles {
  public:
   // Throws Error(local).
   explicit ImageDirectory(const std::string& path)
@@ -33,25 +34,17 @@ class ImageDirectory {
   // Makes `path` where it is missing, but not its parent. Throws Error(local).
   static ImageDirectory make(const std::string& path);
 
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  [[nodiscard]] std::string path_of(const std::string& relative) const {
+  [[nodiscard]] const std::string& path() const noexcept override { return path_; }
+  [[nodiscard]] std::string path_of(const std::string& relative) const override {
     return path_ + "/" + relative;
   }
 
-  // --- reading. `relative` may be a link that stays inside. Throws Error(local) naming the file.
+  // --- reading. `relative` may be a link that stays inside.
 
-  // Whether there is something of this name, be it a link to nowhere.
-  [[nodiscard]] bool has(const std::string& relative) const;
-  // The size of a regular file; nullopt: there is none.
-  [[nodiscard]] std::optional<std::uint64_t> size_of(const std::string& relative) const;
-  [[nodiscard]] std::string read(const std::string& relative, std::size_t max_bytes) const;
-  // Throws Error(limit) for one over 4 MiB, Error(integrity) when it has not the size and digest of
-  // `descriptor`.
-  [[nodiscard]] std::string read_manifest(const std::string& relative,
-                                          const Descriptor& descriptor) const;
-  // Nothing is opened yet: a blob that the destination has already need not be here at all. open()
-  // throws Error(integrity) when the size is another one.
-  [[nodiscard]] Blob blob(std::string relative, const Descriptor& descriptor) const;
+  [[nodiscard]] bool has(const std::string& relative) const override;
+  [[nodiscard]] std::optional<std::uint64_t> size_of(const std::string& relative) const override;
+  [[nodiscard]] std::string read(const std::string& relative, std::size_t max_bytes) const override;
+  [[nodiscard]] Blob blob(std::string relative, const Descriptor& descriptor) const override;
   // The names of its entries.
   [[nodiscard]] std::vector<std::string> entries() const;
 

@@ -1,6 +1,8 @@
 #include "transport/oci_layout.h"
 
 #include "base/strings.h"
+#include "base/temporary_file.h"
+#include "transport/image_archive.h"
 #include "transport/oci_layout_files.h"
 #include "transport/open.h"
 
@@ -58,9 +60,19 @@ const Descriptor* find_by_name(const Index& index, const std::string& name) {
   return nullptr;
 }
 
+// Where the files of a layout are read.
+struct LayoutFiles {
+  std::shared_ptr<const ImageFiles> files;
+  std::string parent;  // of the blobs
+
+  [[nodiscard]] std::string path_of(const Digest& digest) const {
+    return blob_path(parent, digest);
+  }
+};
+
 class OciLayoutSource final : public ImageSource {
  public:
-  OciLayoutSource(OciReference reference, Descriptor image, OciBlobs blobs)
+  OciLayoutSource(OciReference reference, Descriptor image, LayoutFiles blobs)
       : reference_(std::move(reference)), image_(std::move(image)), blobs_(std::move(blobs)) {}
 
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
@@ -69,7 +81,7 @@ class OciLayoutSource final : public ImageSource {
   }
 
   [[nodiscard]] RawManifest manifest(const Descriptor& descriptor, std::stop_token) override {
-    return {blobs_.directory.read_manifest(blobs_.path_of(descriptor.digest), descriptor),
+    return {blobs_.files->read_manifest(blobs_.path_of(descriptor.digest), descriptor),
             descriptor.media_type};
   }
 
@@ -81,43 +93,95 @@ class OciLayoutSource final : public ImageSource {
   }
 
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
-    return blobs_.directory.blob(blobs_.path_of(descriptor.digest), descriptor);
+    return blobs_.files->blob(blobs_.path_of(descriptor.digest), descriptor);
   }
 
  private:
   const OciReference reference_;
   const Descriptor image_;
-  const OciBlobs blobs_;
+  const LayoutFiles blobs_;
 };
 
 // A layout whose index was read.
 struct OpenedLayout {
-  ImageDirectory directory;
+  std::shared_ptr<const ImageFiles> files;
   Index index;
 };
 
-OpenedLayout open_layout(const std::string& path) {
-  ImageDirectory directory = open_layout_directory(path);
-  check_layout_version(directory);
-  Index index = read_layout_index(directory);
-  return {std::move(directory), std::move(index)};
+OpenedLayout checked_layout(std::shared_ptr<const ImageFiles> files) {
+  check_layout_version(*files);
+  Index index = read_layout_index(*files);
+  return {std::move(files), std::move(index)};
 }
 
-OciBlobs open_blobs(ImageDirectory directory, const std::optional<std::string>& shared_blob_dir) {
-  if (shared_blob_dir) return {ImageDirectory(*shared_blob_dir), ""};
+OpenedLayout open_layout(const std::string& path) {
+  return checked_layout(std::make_shared<const ImageDirectory>(open_layout_directory(path)));
+}
+
+OpenedLayout open_archive(const std::string& path, const std::string& temporary_directory,
+                          const std::stop_token& stop) {
+  auto files =
+      std::make_shared<const ImageArchive>(ImageArchive::open(path, temporary_directory, stop));
+  const bool is_dockers = !files->has(std::string(kLayoutFile)) && files->has("manifest.json");
+  try {
+    return checked_layout(std::move(files));
+  } catch (Error& error) {
+    if (is_dockers) error.set_hint("what docker save makes is docker-archive:" + path);
+    throw;
+  }
+}
+
+LayoutFiles blobs_of(OpenedLayout layout, const std::optional<std::string>& shared_blob_dir) {
+  if (shared_blob_dir) return {std::make_shared<const ImageDirectory>(*shared_blob_dir), ""};
   // Beneath the layout, not beneath its "blobs", which may be a link inside the layout but not one
   // out of it.
-  return {std::move(directory), std::string(kLayoutBlobs)};
+  return {std::move(layout.files), std::string(kLayoutBlobs)};
+}
+
+ListedImages list_layout(const OciReference& layout, const Index& index) {
+  ListedImages listed;
+  std::map<std::string, Digest> seen;
+  for (std::size_t i = 0; i < index.manifests().size(); ++i) {
+    const Descriptor& entry = index.manifests()[i];
+    const std::string* name = ref_name(entry);
+    if (name == nullptr || name->empty()) {
+      ++listed.unnamed;
+      continue;
+    }
+    const auto [other, is_new] = seen.emplace(*name, entry.digest);
+    if (!is_new && other->second != entry.digest) {
+      throw Error(
+          ErrorKind::usage,
+          layout.path + "/index.json lists several images under the name " + printable(*name, 200));
+    }
+    if (!is_new) continue;
+    // A name that looks like a position is reached by its own.
+    const std::string selected = name->front() == '@' ? "@" + std::to_string(i) : *name;
+    listed.images.push_back({*name, {layout.transport, layout.path + ":" + selected}});
+  }
+  return listed;
+}
+
+std::string prefix_of(Transport transport) { return std::string(to_string(transport)) + ":"; }
+
+void require_no_image(const OciReference& layout) {
+  if (!layout.index && (layout.name.empty() || layout.name == "*")) return;
+  throw Error(ErrorKind::usage, layout.str() + " names an image, where all are asked for")
+      .set_hint(prefix_of(layout.transport) + layout.path);
 }
 
 }  // namespace
 
-OciReference OciReference::parse(std::string_view rest) {
+OciReference OciReference::parse(std::string_view rest, Transport transport) {
   const std::size_t colon = rest.find(':');
   OciReference reference;
+  reference.transport = transport;
   reference.path = rest.substr(0, colon);
-  if (reference.path.empty())
-    throw Error(ErrorKind::usage, "oci: needs the path of a layout (oci:PATH[:REF])");
+  const std::string prefix = prefix_of(transport);
+  if (reference.path.empty()) {
+    throw Error(ErrorKind::usage,
+                prefix + " needs the path of a layout (" + prefix + "PATH[:REF])");
+  }
   if (colon == std::string_view::npos) return reference;
   const std::string_view name = rest.substr(colon + 1);
   if (!name.starts_with('@')) {
@@ -127,7 +191,7 @@ OciReference OciReference::parse(std::string_view rest) {
   const std::optional<std::uint64_t> position = parse_uint(name.substr(1));
   if (!position) {
     throw Error(ErrorKind::usage,
-                "oci:" + printable(rest, 300) +
+                prefix + printable(rest, 300) +
                     ": after @ stands the image's position in index.json, a number");
   }
   reference.index = *position;
@@ -135,7 +199,7 @@ OciReference OciReference::parse(std::string_view rest) {
 }
 
 std::string OciReference::str() const {
-  std::string text = "oci:" + path;
+  std::string text = prefix_of(transport) + path;
   if (index) return text + ":@" + std::to_string(*index);
   return name.empty() ? text : text + ":" + name;
 }
@@ -158,7 +222,8 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
   if (entries.size() > 1) {
     throw Error(ErrorKind::usage, reference.str() + " holds " + std::to_string(entries.size()) +
                                       " images, name one of them: " + list_images(index))
-        .set_hint("oci:PATH:NAME or oci:PATH:@POSITION");
+        .set_hint(prefix_of(reference.transport) + "PATH:NAME or " +
+                  prefix_of(reference.transport) + "PATH:@POSITION");
   }
   return entries.front();
 }
@@ -166,38 +231,44 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
 std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir) {
   OpenedLayout layout = open_layout(reference.path);
-  const Descriptor& image = select_image(layout.index, reference);
-  return std::make_unique<OciLayoutSource>(
-      reference, image, open_blobs(std::move(layout.directory), shared_blob_dir));
+  const Descriptor image = select_image(layout.index, reference);
+  return std::make_unique<OciLayoutSource>(reference, image,
+                                           blobs_of(std::move(layout), shared_blob_dir));
+}
+
+std::unique_ptr<ImageSource> open_oci_archive(const OciReference& reference,
+                                              const std::string& temporary_directory,
+                                              const std::stop_token& stop) {
+  OpenedLayout layout = open_archive(reference.path, temporary_directory, stop);
+  const Descriptor image = select_image(layout.index, reference);
+  return std::make_unique<OciLayoutSource>(reference, image,
+                                           blobs_of(std::move(layout), std::nullopt));
+}
+
+void check_destination(const OciReference& reference) {
+  const std::string prefix = prefix_of(reference.transport);
+  if (reference.index) {
+    throw Error(ErrorKind::usage,
+                reference.str() + ": a destination is named, a position is for reading")
+        .set_hint(prefix + "PATH:NAME, or " + prefix + "PATH");
+  }
+  if (!reference.name.empty() && !is_ref_name(reference.name)) {
+    throw Error(ErrorKind::usage, reference.str() + ": no image can have the name \"" +
+                                      printable(reference.name, 200) +
+                                      "\": letters and digits, and between them one of -._:@+/")
+        .set_hint("the path of the layout ends at the first colon");
+  }
 }
 
 ListedImages list_oci_layout(const OciReference& layout) {
-  if (layout.index || (!layout.name.empty() && layout.name != "*")) {
-    throw Error(ErrorKind::usage, layout.str() + " names an image, where all are asked for")
-        .set_hint("oci:" + layout.path);
-  }
-  const Index index = open_layout(layout.path).index;
-  ListedImages listed;
-  std::map<std::string, Digest> seen;
-  for (std::size_t i = 0; i < index.manifests().size(); ++i) {
-    const Descriptor& entry = index.manifests()[i];
-    const std::string* name = ref_name(entry);
-    if (name == nullptr || name->empty()) {
-      ++listed.unnamed;
-      continue;
-    }
-    const auto [other, is_new] = seen.emplace(*name, entry.digest);
-    if (!is_new && other->second != entry.digest) {
-      throw Error(
-          ErrorKind::usage,
-          layout.path + "/index.json lists several images under the name " + printable(*name, 200));
-    }
-    if (!is_new) continue;
-    // A name that looks like a position is reached by its own.
-    const std::string selected = name->front() == '@' ? "@" + std::to_string(i) : *name;
-    listed.images.push_back({*name, {Transport::oci, layout.path + ":" + selected}});
-  }
-  return listed;
+  require_no_image(layout);
+  return list_layout(layout, open_layout(layout.path).index);
+}
+
+ListedImages list_oci_archive(const OciReference& archive, const std::stop_token& stop) {
+  require_no_image(archive);
+  require_regular_file(archive.path);
+  return list_layout(archive, open_archive(archive.path, temporary_directory(), stop).index);
 }
 
 }  // namespace tug

@@ -17,9 +17,6 @@
 namespace tug {
 namespace {
 
-// As containers/image writes it.
-constexpr std::string_view kNewLayout = R"({"imageLayoutVersion": "1.0.0"})";
-constexpr std::string_view kNewIndex = R"({"schemaVersion":2,"manifests":[]})";
 constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
 
 class OciLayoutDestination final : public ImageDestination {
@@ -238,17 +235,7 @@ class OciLayoutDestination final : public ImageDestination {
 std::unique_ptr<ImageDestination> open_oci_layout_destination(
     const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
     std::function<void(std::string_view)> note) {
-  if (reference.index) {
-    throw Error(ErrorKind::usage,
-                reference.str() + ": a destination is named, a position is for reading")
-        .set_hint("oci:PATH:NAME, or oci:PATH");
-  }
-  if (!reference.name.empty() && !is_ref_name(reference.name)) {
-    throw Error(ErrorKind::usage, reference.str() + ": no image can have the name \"" +
-                                      printable(reference.name, 200) +
-                                      "\": letters and digits, and between them one of -._:@+/")
-        .set_hint("the path of the layout ends at the first colon");
-  }
+  check_destination(reference);
   return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, std::move(note));
 }
 

@@ -44,6 +44,14 @@ bool is_alphanumeric(char c) noexcept {
 
 }  // namespace
 
+std::string blob_directory(const std::string& parent, const Digest& digest) {
+  return (parent.empty() ? "" : parent + "/") + std::string(digest.algorithm_name());
+}
+
+std::string blob_path(const std::string& parent, const Digest& digest) {
+  return blob_directory(parent, digest) + "/" + std::string(digest.hex());
+}
+
 ImageDirectory open_layout_directory(const std::string& path) {
   try {
     return ImageDirectory(path);
@@ -55,7 +63,7 @@ ImageDirectory open_layout_directory(const std::string& path) {
   }
 }
 
-void check_layout_version(const ImageDirectory& layout) {
+void check_layout_version(const ImageFiles& layout) {
   const std::string file(kLayoutFile);
   const std::string name = layout.path_of(file);
   if (!layout.has(file)) {
@@ -72,7 +80,7 @@ void check_layout_version(const ImageDirectory& layout) {
   }
 }
 
-Index read_layout_index(const ImageDirectory& layout) {
+Index read_layout_index(const ImageFiles& layout) {
   const std::string file(kLayoutIndex);
   std::string text = layout.read(file, kMaxManifestBytes);
   return with_context(layout.path_of(file), [&] {

@@ -3,6 +3,7 @@
 #define TUG_TRANSPORT_OCI_LAYOUT_FILES_H_
 
 #include "transport/image_directory.h"
+#include "transport/image_files.h"
 
 #include <tug/descriptor.h>
 #include <tug/digest.h>
@@ -17,25 +18,33 @@ inline constexpr std::string_view kLayoutFile = "oci-layout";
 inline constexpr std::string_view kLayoutIndex = "index.json";
 inline constexpr std::string_view kLayoutBlobs = "blobs";
 
-// Where blobs are: `parent`/alg/hex beneath `directory`.
+// As containers/image writes them.
+inline constexpr std::string_view kNewLayout = R"({"imageLayoutVersion": "1.0.0"})";
+inline constexpr std::string_view kNewIndex = R"({"schemaVersion":2,"manifests":[]})";
+
+// Where blobs are: `parent`/alg/hex. `parent`: "blobs", or "" in a directory that layouts share.
+std::string blob_directory(const std::string& parent, const Digest& digest);
+std::string blob_path(const std::string& parent, const Digest& digest);
+
+// The same beneath `directory`.
 struct OciBlobs {
   ImageDirectory directory;
-  std::string parent;  // "blobs", or "" in a directory that layouts share
+  std::string parent;
 
   [[nodiscard]] std::string directory_of(const Digest& digest) const {
-    return (parent.empty() ? "" : parent + "/") + std::string(digest.algorithm_name());
+    return blob_directory(parent, digest);
   }
   [[nodiscard]] std::string path_of(const Digest& digest) const {
-    return directory_of(digest) + "/" + std::string(digest.hex());
+    return blob_path(parent, digest);
   }
 };
 
 // As open_directory(); a file gets a hint.
 ImageDirectory open_layout_directory(const std::string& path);
 // Throws Error(local) for no layout, Error(integrity) for one of another version than 1.0.0.
-void check_layout_version(const ImageDirectory& layout);
+void check_layout_version(const ImageFiles& layout);
 // Throws Error(local), Error(integrity).
-Index read_layout_index(const ImageDirectory& layout);
+Index read_layout_index(const ImageFiles& layout);
 
 // The name that an entry of index.json has: org.opencontainers.image.ref.name. nullptr: none.
 const std::string* ref_name(const Descriptor& entry) noexcept;

@@ -1,8 +1,10 @@
 #include "transport/open.h"
 
+#include "base/temporary_file.h"
 #include "transport/containers_storage.h"
 #include "transport/dir.h"
 #include "transport/docker.h"
+#include "transport/docker_archive.h"
 #include "transport/oci_layout.h"
 
 #include <tug/error.h>
@@ -36,6 +38,14 @@ bool is_never_served(Transport transport) {
 
 constexpr std::string_view kStorage = "containers-storage:";
 
+std::string spool_directory(const TransportOptions& options) {
+  return options.temporary_directory.value_or(temporary_directory());
+}
+
+OciReference oci_reference(const ImageReference& reference) {
+  return OciReference::parse(reference.rest, reference.transport);
+}
+
 }  // namespace
 
 std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
@@ -54,6 +64,11 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
       return open_oci_layout(OciReference::parse(reference.rest), options.shared_blob_dir);
     case Transport::dir:
       return open_dir(reference.rest, options.note_signatures ? environment.note : nullptr);
+    case Transport::oci_archive:
+      return open_oci_archive(oci_reference(reference), spool_directory(options), stop);
+    case Transport::docker_archive:
+      return open_docker_archive(DockerArchiveReference::parse(reference.rest),
+                                 spool_directory(options), stop);
     default:
       refuse(reference, "source");
   }
@@ -72,23 +87,33 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                          options.shared_blob_dir, environment.note);
     case Transport::dir:
       return open_dir_destination(reference.rest);
+    case Transport::oci_archive:
+      return open_oci_archive_destination(oci_reference(reference), spool_directory(options),
+                                          environment.note);
+    case Transport::docker_archive:
+      return open_docker_archive_destination(DockerArchiveReference::parse(reference.rest),
+                                             options.additional_names, spool_directory(options));
     default:
       refuse(reference, "destination");
   }
 }
 
-ListedImages list_images(std::string_view place, const TransportEnvironment& environment) {
+ListedImages list_images(std::string_view place, const TransportEnvironment& environment,
+                         const std::stop_token& stop) {
   // The reference to a store needs an image, but here there may be none.
   if (place.starts_with(kStorage)) {
     return list_containers_storage(place.substr(kStorage.size()), StorageEnvironment::current(),
                                    environment.note);
   }
   const ImageReference reference = ImageReference::parse(place);
-  if (reference.transport == Transport::oci)
-    return list_oci_layout(OciReference::parse(reference.rest));
+  if (reference.transport == Transport::oci) return list_oci_layout(oci_reference(reference));
+  if (reference.transport == Transport::oci_archive)
+    return list_oci_archive(oci_reference(reference), stop);
+  if (reference.transport == Transport::docker_archive)
+    return list_docker_archive(DockerArchiveReference::parse(reference.rest), stop);
   throw Error(ErrorKind::usage, "all images of " + std::string(to_string(reference.transport)) +
                                     ": cannot be listed by this version of tug")
-      .set_hint("oci:PATH and containers-storage: can");
+      .set_hint("oci:PATH, oci-archive:PATH, docker-archive:PATH and containers-storage: can");
 }
 
 }  // namespace tug

@@ -32,6 +32,10 @@ struct TransportOptions {
   std::optional<std::string> shared_blob_dir = {};  // oci: blobs in DIR/ALG/HEX
   // containers-storage: tell the environment's `note` of signatures, which no copy takes along.
   bool note_signatures = false;
+  // docker-archive: more names of the image that is written.
+  std::vector<RegistryReference> additional_names = {};
+  // For archives that come from a pipe or go into one; unset: $TMPDIR or /var/tmp.
+  std::optional<std::string> temporary_directory = {};
 };
 
 // Throw Error(usage) for a transport that tug does not serve (by name) or a reference that it does
@@ -56,10 +60,12 @@ struct ListedImages {
   std::size_t unnamed = 0;  // images that have no such name
 };
 
-// `place`: "oci:PATH" (or "oci:PATH:*"), "containers-storage:", "containers-storage:[STORE]".
+// `place`: "oci:PATH" (or "oci:PATH:*"), "oci-archive:PATH", "docker-archive:PATH",
+// "containers-storage:", "containers-storage:[STORE]".
 // Throws Error(usage) for another place and for one that names an image, and what open_source
 // throws.
-ListedImages list_images(std::string_view place, const TransportEnvironment& environment);
+ListedImages list_images(std::string_view place, const TransportEnvironment& environment,
+                         const std::stop_token& stop);
 
 }  // namespace tug
 

@@ -139,6 +139,7 @@ class MemoryRegistry : public ImageDestination {
   std::string describe() const override { return "docker://" + reference_.str(); }
   std::optional<RegistryReference> repository() const override { return reference_; }
   std::optional<std::string> tag() const override { return reference_.tag(); }
+  Intake intake() const override { return wants; }
 
   std::optional<Descriptor> existing(std::stop_token) override {
     const std::lock_guard lock(mutex);
@@ -200,6 +201,7 @@ class MemoryRegistry : public ImageDestination {
     const std::lock_guard lock(mutex);
     log.push_back("PUT blob");
     lies_about.erase(blob.descriptor.digest);
+    received.push_back(blob.descriptor.digest);
     const std::uint64_t size = bytes.size();
     blobs[blob.descriptor.digest] = std::move(bytes);
     return size;
@@ -210,6 +212,7 @@ class MemoryRegistry : public ImageDestination {
     const Descriptor result = source->result();
     const std::lock_guard lock(mutex);
     log.push_back("PUT stream");
+    received.push_back(result.digest);
     blobs[result.digest] = std::move(bytes);
     return result;
   }
@@ -235,6 +238,8 @@ class MemoryRegistry : public ImageDestination {
   std::map<Digest, std::string> siblings;  // what mount finds
   std::set<Digest> lies_about;             // HEAD says that they are there
   bool takes_sparse_indexes = false;
+  Intake wants;
+  std::vector<Digest> received;  // blobs, in the order of their ends
   std::vector<std::string> log;
 
  private:

@@ -124,6 +124,29 @@ class FullDisk(SystemTest):
                 shutil.rmtree(image)
                 subprocess.run(["mount", "-o", "remount,size=1m", str(self.disk)], check=True)
 
+    def test_archives(self):
+        """One that does not fit is not there, and what had its name stays; one that comes from a pipe says where it has no room."""
+        source = Layout(self.temp / "source")
+        source.add(source.image([{f"file{n}": noise(300_000, n)} for n in range(5)], level=0), ref="1")
+        for transport in ("oci-archive", "docker-archive"):
+            with self.subTest(transport):
+                path = self.disk / "image.tar"
+                path.write_bytes(b"" if transport == "docker-archive" else b"old")
+                before = tree(self.disk)
+                result = self.tug("copy", f"oci:{source.path}:1", f"{transport}:{path}:app")
+                self.assert_failure(result, text=["No space left on device", str(path)])
+                self.assertEqual(tree(self.disk), before)
+        archive = self.temp / "whole.tar"
+        self.assert_success(self.tug("copy", f"oci:{source.path}:1", f"oci-archive:{archive}:1"))
+        with open(archive, "rb") as file:
+            cat = subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE)
+            done = subprocess.run([case.TUG, "inspect", "oci-archive:/dev/stdin"], stdin=cat.stdout, stderr=subprocess.PIPE, env=self.environment, text=True)
+            cat.stdout.close()
+            cat.wait()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"cannot write a temporary file for /dev/stdin in {self.disk}/tmp: No space left on device", done.stderr)
+        self.assertEqual(tree(self.disk), before)
+
     def test_login(self):
         """The logins that were there stay."""
         login = ["login", "--tls-verify=false", "--username", USER, "--password", PASSWORD]

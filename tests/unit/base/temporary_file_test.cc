@@ -5,10 +5,13 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace tug {
 namespace {
@@ -72,6 +75,29 @@ TEST_CASE("a directory in its place is an error that names the file, and leaves 
     file.commit_as("name");
   });
   CHECK(count_entries(dir.path()) == 1);
+}
+
+TEST_CASE("it is written anywhere, and cut") {
+  const test::TempDir dir;
+  const UniqueFd fd = open_directory(dir.path());
+  TemporaryFile file(fd.get(), "kept", 0644);
+  const auto put = [&](std::uint64_t offset, std::string_view text) {
+    file.write_at(offset, std::as_bytes(std::span(text)));
+  };
+  put(4, "content and more");
+  put(0, "head");
+  file.truncate(11);
+  file.commit_as("kept");
+  CHECK(read_file(dir.path() + "/kept", 100) == "headcontent");
+}
+
+TEST_CASE("an unnamed file is for reading and writing, and never seen") {
+  const test::TempDir dir;
+  const UniqueFd file = open_unnamed_file(dir.path());
+  CHECK(count_entries(dir.path()) == 0);
+  CHECK(::write(file.get(), "text", 4) == 4);
+  CHECK(read_fd(file.get(), "it", 100) == "text");
+  test::check_error(ErrorKind::local, "/none/such", [] { (void)open_unnamed_file("/none/such"); });
 }
 
 }  // namespace tug

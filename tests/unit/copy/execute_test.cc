@@ -1,5 +1,7 @@
 #include "copy/execute.h"
 
+#include "stream/compress.h"
+#include "stream/file_source.h"
 #include "support/memory_images.h"
 
 #include <tug/error.h>
@@ -415,6 +417,78 @@ TEST_CASE("a stop request ends a copy as interrupted") {
     CHECK(error.kind() == ErrorKind::interrupted);
   }
   CHECK(f.registry.tags.empty());
+}
+
+// --- destinations that want it otherwise than a registry
+
+std::string gzipped(const std::string& bytes) {
+  CpuPool pool(1);
+  return test::read_all(
+      compressing_source(memory_source(bytes), {LayerCompression::gzip, std::nullopt}, pool));
+}
+
+TEST_CASE("a destination that wants plain layers in order gets them so") {
+  Fixture f;
+  f.registry.wants = {.plain_layers = true, .in_order = true};
+  const std::string large(100000, 'L');
+  const std::string source = f.source.add_image("{}", {gzipped("small"), gzipped(large), "plain"});
+  f.source.set_top(source);
+  const CopyReport report = f.run();
+  CHECK(f.registry.received == std::vector<Digest>{Digest::of("small"), Digest::of(large),
+                                                   Digest::of("plain"), Digest::of("{}")});
+  const Manifest manifest = Manifest::parse(f.registry.manifests.at(report.manifest.digest));
+  REQUIRE(manifest.layers().size() == 3);
+  CHECK(manifest.layers()[1].digest == Digest::of(large));
+  CHECK(manifest.layers()[1].size == large.size());
+  CHECK(manifest.layers()[1].media_type == media_type::kOciLayer);
+}
+
+TEST_CASE("tars go as they are to a destination that wants plain layers") {
+  Fixture f;
+  f.registry.wants = {.plain_layers = true, .in_order = true};
+  f.source.set_top(f.source.add_image("{}", {"a tar", "another"}));
+  f.source.give_tars(true);
+  f.run();
+  CHECK(f.registry.received ==
+        std::vector<Digest>{Digest::of("a tar"), Digest::of("another"), Digest::of("{}")});
+}
+
+TEST_CASE("a compressed layer that is damaged does not become a plain one") {
+  Fixture f;
+  f.registry.wants = {.plain_layers = true, .in_order = true};
+  const std::string layer = gzipped("content");
+  // The same size, another content.
+  std::string damaged = layer;
+  damaged[5] ^= 1;  // of the time in the gzip header, which nobody checks
+  struct Damaged : MemorySource {
+    std::string bytes;
+    std::vector<Blob> layers(const Manifest& manifest) override {
+      std::vector<Blob> all = MemorySource::layers(manifest);
+      all[0].open = [this](std::uint64_t offset) { return memory_source(bytes, offset); };
+      return all;
+    }
+  } source;
+  source.bytes = damaged;
+  source.set_top(source.add_image("{}", {layer}));
+  const CopyEnvironment environment{
+      [&f]() -> CpuPool& { return f.pool; }, f.cache, {std::chrono::milliseconds(0)}};
+  CHECK_THROWS_WITH_AS(execute_copy(source, f.registry, f.options, environment, f.progress, {}),
+                       doctest::Contains("has the digest"), Error);
+  CHECK(f.registry.received.empty());
+}
+
+TEST_CASE("what a destination can never hold is said before anything is sent") {
+  Fixture f;
+  const std::string image = f.source.add_image("{}", {"a"});
+  f.source.set_top(f.source.add_index({{image, Platform::parse("linux/amd64")}}));
+  f.registry.wants = {.plain_layers = true, .in_order = true, .indexes = false};
+  f.options.instances.kind = InstanceSelection::Kind::all;
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("holds one image"), Error);
+  f.options.instances.kind = InstanceSelection::Kind::system;
+  f.options.platform = Platform::parse("linux/amd64");
+  f.options.preserve_digests = true;
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests"), Error);
+  CHECK(f.registry.received.empty());
 }
 
 }  // namespace

@@ -105,6 +105,30 @@ TEST_CASE("a file that changes while it is read never becomes complete") {
   }
 }
 
+TEST_CASE("a part of a file, from any byte of it") {
+  const test::TempDir dir;
+  const std::string path = dir.write("file", "headCONTENTtail");
+  const auto fd = std::make_shared<const UniqueFd>(open_file(path));
+  for (std::uint64_t offset = 0; offset <= 7; ++offset) {
+    CHECK(read_all(file_part_source(fd, path, 4, 7, offset), 2) ==
+          std::string("CONTENT").substr(offset));
+  }
+  CHECK(read_all(file_part_source(fd, path, 15, 0, 0)).empty());
+  check_error(ErrorKind::local, "ends before byte 8",
+              [&] { (void)file_part_source(fd, path, 4, 7, 8); });
+  check_error(ErrorKind::local, "changed while it was read",
+              [&] { read_all(file_part_source(fd, path, 4, 20, 0)); });
+}
+
+TEST_CASE("bytes are skipped, and bounded") {
+  CHECK(read_all(skipping_source(memory_source("0123456789"), 0)) == "0123456789");
+  CHECK(read_all(skipping_source(memory_source("0123456789"), 7), 2) == "789");
+  CHECK(read_all(skipping_source(memory_source("0123456789"), 11)).empty());
+  CHECK(read_all(bounded_source(memory_source("0123456789"), 10, "x")) == "0123456789");
+  check_error(ErrorKind::limit, "x is longer than 9 bytes",
+              [] { read_all(bounded_source(memory_source("0123456789"), 9, "x"), 3); });
+}
+
 TEST_CASE("a verified stream passes when digest and size are right") {
   for (const DigestAlgorithm algorithm : {DigestAlgorithm::sha256, DigestAlgorithm::sha512}) {
     for (const std::string& bytes : {std::string(), std::string("a"), test::random_bytes(10000)}) {

@@ -1,0 +1,348 @@
+"""docker-archive: at both ends: beside what skopeo makes of the same, read back by skopeo and buildah, and archives made to deceive."""
+
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tarfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support import archives, case, layouts  # noqa: E402
+from support.archives import Link, docker_archive, hardlink, manifest_of, packed, tar_bytes, write_tar  # noqa: E402
+from support.case import FIXTURES, SystemTest, registry_for_class, scaled, tug_only  # noqa: E402
+from support.layouts import Layout, digest_of, noise, tar  # noqa: E402
+from support.registry import die_with_parent  # noqa: E402
+from support.stores import Store  # noqa: E402
+from support.trees import tree  # noqa: E402
+
+LAYERS = [{"etc/motd": b"hello\n"}, {"bin/hello": noise(200_000), "link": "bin/hello"}, {"etc/motd": b"changed\n"}]
+MOST_MEMORY = 64 << 20
+BIG = int(os.environ.get("TUG_BIG_ARCHIVE_BYTES", scaled(600_000_000, 40_000_000)))
+
+
+class DockerArchive(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.path = self.temp / "image.tar"
+
+    def archive(self, layers=None, name="image.tar", **options):
+        return write_tar(self.temp / name, docker_archive(layers or LAYERS, **options))
+
+    def raw(self, reference, **options):
+        return self.assert_success(self.tug("inspect", "--raw", f"docker-archive:{reference}", **options)).out
+
+    def assert_same_as_skopeo(self, *arguments):
+        """The same answer, and the same verdict."""
+        ours, theirs = self.tug(*arguments), self.tug(*arguments, program="skopeo")
+        self.assertEqual((ours.code, ours.out), (theirs.code, theirs.out), f"{ours}\n\n{theirs}")
+        return ours
+
+
+class BesideSkopeo(DockerArchive):
+    def test_written(self):
+        """Byte for byte what skopeo writes: members, their order, headers and all."""
+        source = Layout(self.temp / "source")
+        source.add(source.image(LAYERS, Labels={"note": "<a> & \"b\"", "ü": "\u2028"}), ref="labels")
+        source.add(source.image([LAYERS[0]] * 3), ref="same")
+        source.add(source.image([]), ref="empty")
+        cases = {
+            "no name": (f"oci:{FIXTURES}/hello:1.0", "", []),
+            "a name": (f"oci:{FIXTURES}/hello:1.0", ":registry.example/team/app:1", []),
+            "a short name": (f"oci:{FIXTURES}/hello:1.0", ":app", []),
+            "more names": (f"oci:{FIXTURES}/hello:1.0", ":app:1", ["--additional-tag=app:2", "--additional-tag=other/app:1"]),
+            "names alone": (f"oci:{FIXTURES}/hello:1.0", "", ["--additional-tag=app:2"]),
+            "another platform": (f"oci:{FIXTURES}/multi:all", ":app", ["--override-arch=arm64"]),
+            "labels": (f"oci:{source.path}:labels", ":app", []),
+            "no layers": (f"oci:{source.path}:empty", ":app", []),
+            "one layer three times": (f"oci:{source.path}:same", ":app", []),
+            "from an archive": (f"docker-archive:{self.archive(name='plain.tar')}", ":app", []),
+            "from an archive of compressed layers": (f"docker-archive:{self.archive(name='packed.tar', pack=gzip.compress)}", ":app", []),
+        }
+        for name, (reference, ref, flags) in cases.items():
+            with self.subTest(name):
+                written = {}
+                for program in ("tug", "skopeo"):
+                    path = self.temp / f"{program}.tar"
+                    path.unlink(missing_ok=True)
+                    self.assert_success(self.tug("copy", "--insecure-policy", *flags, reference, f"docker-archive:{path}{ref}",
+                                                 program="skopeo" if program == "skopeo" else None))
+                    written[program] = path.read_bytes()
+                self.assertEqual(archives.names(self.temp / "tug.tar"), archives.names(self.temp / "skopeo.tar"))
+                self.assertEqual(written["tug"] == written["skopeo"], True)
+
+    def test_read(self):
+        """The manifest, the tags and what inspect says are skopeo's."""
+        two = {**docker_archive(LAYERS[:1]), **{f"x/{name}": data for name, data in docker_archive(LAYERS[1:]).items() if name != "manifest.json"}}
+        first, second = [json.loads(docker_archive(each)["manifest.json"])[0] for each in (LAYERS[:1], LAYERS[1:])]
+        two["manifest.json"] = json.dumps([{**first, "RepoTags": None},
+                                           {"Config": "x/" + second["Config"], "RepoTags": ["b:1", "quay.io/c:2"],
+                                            "Layers": ["x/" + each for each in second["Layers"]]}]).encode()
+        write_tar(self.temp / "two.tar", two)
+        self.archive()
+        self.archive(name="packed.tar", pack=gzip.compress)
+        self.archive(name="untagged.tar", tags=[])
+        write_tar(self.temp / "dots.tar", [(f"./{name}", content) for name, content in docker_archive(LAYERS).items()])
+        for program in ("gzip", "bzip2", "xz", "zstd"):
+            (self.temp / f"image.{program}").write_bytes(packed(self.path.read_bytes(), program))
+            self.assertEqual(self.raw(f"image.{program}"), self.raw("image.tar"))
+        # Debian's skopeo says "unexpected EOF" of those that gzip made.
+        for name in ("image.tar", "packed.tar", "untagged.tar", "dots.tar", "image.bzip2", "image.xz", "image.zstd"):
+            with self.subTest(name):
+                self.assert_same_as_skopeo("inspect", "--raw", f"docker-archive:{name}")
+                self.assert_same_as_skopeo("inspect", "--config", f"docker-archive:{name}")
+                self.assert_same_as_skopeo("list-tags", f"docker-archive:{name}")
+        for reference in ("image.tar:app:1", "image.tar:docker.io/library/app:1", "image.tar:@0", "two.tar:@0", "two.tar:@1", "two.tar:b:1",
+                          "two.tar:quay.io/c:2"):
+            with self.subTest(reference):
+                self.assert_same_as_skopeo("inspect", "--raw", f"docker-archive:{reference}")
+        self.assert_same_as_skopeo("list-tags", "docker-archive:two.tar")
+        for reference in ("image.tar:none", "image.tar:@1", "two.tar", "none.tar", "image.tar:@x", "image.tar:App"):
+            with self.subTest(reference):
+                theirs = self.tug("inspect", f"docker-archive:{reference}", program="skopeo")
+                ours = self.tug("inspect", f"docker-archive:{reference}")
+                self.assertEqual((bool(ours.code), ours.out), (bool(theirs.code), theirs.out))
+
+    @tug_only
+    def test_not_modified(self):
+        """What is there stays as it is; an empty file is as good as none."""
+        self.path.write_bytes(b"anything")
+        for program in (None, "skopeo"):
+            result = self.tug("copy", "--insecure-policy", f"oci:{FIXTURES}/hello:1.0", f"docker-archive:{self.path}:app", program=program)
+            self.assertEqual(result.code, 1)
+            self.assertIn("docker-archive doesn't support modifying existing images", result.message())
+        self.assertEqual(self.path.read_bytes(), b"anything")
+        self.path.write_bytes(b"")
+        self.assert_success(self.tug("copy", f"oci:{FIXTURES}/hello:1.0", f"docker-archive:{self.path}:app"))
+
+
+@tug_only
+@registry_for_class()
+class RoundTrips(DockerArchive):
+    def to_registry(self, program, reference, name):
+        flags = ["--insecure-policy"] if program else ["--no-cache"]
+        self.assert_success(self.tug("copy", "--quiet", "--dest-tls-verify=false", *flags, reference, f"docker://{self.registry.address}/{name}:1",
+                                     program=program))
+        _, _, body = self.registry.get(f"/v2/{name}/manifests/1")
+        return json.loads(body)
+
+    def test_to_a_registry(self):
+        """The same in kind as skopeo's: the config's bytes, Docker's types, gzip layers whose tars are the archive's."""
+        self.archive()
+        (self.temp / "image.xz").write_bytes(packed(self.path.read_bytes(), "xz"))
+        for number, name in enumerate(("image.tar", "image.xz")):
+            ours = self.to_registry(None, f"docker-archive:{name}", f"ours{number}")
+            theirs = self.to_registry("skopeo", f"docker-archive:{name}", f"theirs{number}")
+            self.assertEqual(ours["config"], theirs["config"])
+            self.assertEqual(list(ours), list(theirs))
+            self.assertEqual([each["mediaType"] for each in ours["layers"]], [each["mediaType"] for each in theirs["layers"]])
+            self.assertEqual([gzip.decompress(self.registry.stored_blob(each["digest"])) for each in ours["layers"]], [tar(each) for each in LAYERS])
+
+    def test_from_a_registry(self):
+        """Layers come compressed and stand there plain; skopeo reads the same image in it that it had pushed."""
+        self.archive()
+        pushed = self.to_registry("skopeo", f"docker-archive:{self.path}", "from")
+        self.assert_success(self.tug("copy", "--src-tls-verify=false", f"docker://{self.registry.address}/from:1", "docker-archive:back.tar:app:1"))
+        self.assertEqual(self.raw("back.tar"), self.raw(self.path))
+        again = self.to_registry("skopeo", "docker-archive:back.tar", "again")
+        self.assertEqual(again, pushed)
+
+    def test_with_buildah(self):
+        """An image out of buildah's store becomes an archive that buildah pulls, and the other way round."""
+        store = Store(self.temp / "store", "vfs")
+        store.commit("app:1", "scratch", {"etc/motd": b"hello\n", "data": noise(50_000)}, format="docker")
+        self.assert_success(self.tug("copy", store.reference("app:1"), "docker-archive:ours.tar:localhost/ours:1",
+                                     env={"CONTAINERS_STORAGE_CONF": str(store.conf)}))
+        pulled = store.run("buildah", "pull", "-q", f"docker-archive:{self.temp}/ours.tar")
+        self.assertEqual(pulled, store.run("buildah", "images", "-q", "--no-trunc").split(":")[1].strip())
+        store.run("buildah", "push", "-q", "localhost/app:1", f"docker-archive:{self.temp}/theirs.tar:localhost/ours:1")
+        self.assertEqual(self.raw("ours.tar"), self.raw("theirs.tar"))
+
+    def test_to_and_from_layouts(self):
+        for name, pack in (("plain.tar", bytes), ("packed.tar", gzip.compress)):
+            self.archive(name=name, pack=pack)
+            for destination in (f"oci:{name}-layout:1", f"dir:{name}-dir", f"oci-archive:{name}-oci.tar:1"):
+                with self.subTest(f"{name} {destination}"):
+                    self.assert_success(self.tug("copy", f"docker-archive:{name}", destination))
+                    self.assert_success(self.tug("copy", destination, f"docker-archive:{name}-{destination.partition(':')[0]}-back.tar"))
+                    self.assertEqual(self.raw(f"{name}-{destination.partition(':')[0]}-back.tar"), self.raw(name))
+
+    def test_all_images(self):
+        """Each under its names, in one run; those without a name are told of."""
+        members = {}
+        items = []
+        for number, tags in enumerate((["team/one:1", "team/one:2"], ["quay.io/two:1"], [])):
+            each = docker_archive(LAYERS[:number + 1])
+            item = json.loads(each.pop("manifest.json"))[0]
+            members.update({f"{number}/{name}": content for name, content in each.items()})
+            items.append((f"{number}/{item['Config']}", tags, [f"{number}/{layer}" for layer in item["Layers"]]))
+        members["manifest.json"] = manifest_of(*items)
+        write_tar(self.path, members)
+        result = self.assert_success(self.tug("copy", "--all-images", "--no-cache", "--dest-tls-verify=false", f"docker-archive:{self.path}",
+                                              f"docker://{self.registry.address}/all"))
+        self.assertIn("3 images", result.out)
+        self.assertEqual(set(self.registry.tags("all/team/one")), {"1", "2"})
+        self.assertEqual(set(self.registry.tags("all/two")), {"1"})
+        self.assert_failure(self.tug("copy", "--all-images", f"docker-archive:{self.path}:team/one:1", f"docker://{self.registry.address}/all"),
+                            text="names an image")
+
+
+@tug_only
+class Pipes(DockerArchive):
+    def piped(self, *arguments, data=b"", **options):
+        done = subprocess.run([case.TUG, *map(str, arguments)], input=data, env={**self.environment, **options}, cwd=self.temp, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=300, preexec_fn=die_with_parent)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_from_a_pipe(self):
+        """Plain and compressed; what it is kept in has no name, wherever that is."""
+        self.archive()
+        (self.temp / "tmp").mkdir()
+        for data in (self.path.read_bytes(), packed(self.path.read_bytes(), "zstd")):
+            self.assertEqual(self.piped("inspect", "--raw", "docker-archive:/dev/stdin", data=data, TMPDIR=str(self.temp / "tmp")).decode(),
+                             self.raw(self.path))
+            self.piped("copy", "--tmpdir", self.temp / "tmp", "docker-archive:/dev/stdin", "oci:layout:1", data=data)
+        self.assertEqual(tree(self.temp / "tmp"), {})
+        self.assert_failure(self.tug("--tmpdir=/none", "inspect", "docker-archive:/dev/stdin"), text="/none|stdin")
+
+    def test_into_a_pipe(self):
+        """The same bytes as in a file, with nothing else on standard output."""
+        self.archive()
+        for number, source in enumerate((f"oci:{FIXTURES}/hello:1.0", f"docker-archive:{self.path}")):
+            self.assert_success(self.tug("copy", source, f"docker-archive:file{number}.tar:app"))
+            expected = (self.temp / f"file{number}.tar").read_bytes()
+            self.assertEqual(self.piped("copy", source, "docker-archive:/dev/stdout:app"), expected)
+            with open(self.temp / "redirected", "wb") as out:
+                subprocess.run([case.TUG, "copy", source, "docker-archive:/dev/stdout:app"], stdout=out, env=self.environment, cwd=self.temp, check=True)
+            self.assertEqual((self.temp / "redirected").read_bytes(), expected)
+        self.assert_failure(self.tug("copy", "--json", f"oci:{FIXTURES}/hello:1.0", "docker-archive:/dev/stdout"), text="--json")
+
+
+@tug_only
+class Memory(DockerArchive):
+    def peak(self, *arguments):
+        """In a process of its own that starts it: a peak begins with what the parent had."""
+        measure = ("import resource, subprocess, sys\ncode = subprocess.call(sys.argv[1:])\n"
+                   "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n")
+        done = subprocess.run([sys.executable, "-c", measure, case.TUG, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=self.environment, cwd=self.temp, text=True, timeout=600, preexec_fn=die_with_parent)
+        code, peak = done.stdout.split()
+        self.assertEqual(code, "0", done.stderr)
+        return int(peak) * 1024
+
+    def test_large_archive(self):
+        """Read where it is: no more memory than for a small one, and nothing is unpacked. ($TUG_BIG_ARCHIVE_BYTES=5000000000 for more.)"""
+        config = archives.write_sparse_archive(self.path, BIG)
+        self.environment["TMPDIR"] = "/none/such"
+        peaks = [self.peak("copy", "--quiet", f"docker-archive:{self.path}", "oci:layout:1"),
+                 self.peak("copy", "--quiet", "oci:layout:1", "oci-archive:layout.tar"),
+                 self.peak("copy", "--quiet", "oci-archive:layout.tar", "dir:image")]
+        manifest = json.loads((self.temp / "image/manifest.json").read_bytes())
+        self.assertEqual(manifest["config"]["digest"], digest_of(config))
+        for path in self.temp.rglob("*"):
+            self.assertLess(path.stat().st_blocks * 512, 100_000_000, path)
+        if not case.sanitizer():
+            self.assertLess(max(peaks), MOST_MEMORY)
+
+
+@tug_only
+class Bad(DockerArchive):
+    def refused(self, members, text, code=1):
+        write_tar(self.path, members)
+        self.refused_as_it_is(text, code)
+
+    def refused_as_it_is(self, text, code=1):
+        result = self.tug("copy", "--quiet", f"docker-archive:{self.path}", "dir:image", timeout=60)
+        self.assert_failure(result, code=code, text=text)
+        self.assertFalse((self.temp / "image/manifest.json").exists())
+
+    def changed(self, **changes):
+        """An archive in whose names `config`, `manifest`, `layer` stand something else."""
+        members = docker_archive(LAYERS)
+        config = next(name for name in members if name.endswith(".json"))
+        names = {"config": config, "manifest": "manifest.json", "layer": "1/layer.tar"}
+        return {**members, **{names[key]: value for key, value in changes.items()}}
+
+    def test_links_and_names(self):
+        """Layers behind links in the archive are found; nothing outside ever is."""
+        good = docker_archive(LAYERS)
+        secret = self.temp / "secret"
+        secret.write_bytes(good["1/layer.tar"])
+        for link in (Link("../1.tar"), Link("../a/../1.tar"), hardlink("1.tar"), hardlink("./1.tar")):
+            write_tar(self.path, {"1.tar": good["1/layer.tar"], **self.changed(layer=link)})
+            self.assert_success(self.tug("copy", "--quiet", f"docker-archive:{self.path}", f"dir:good-{link.kind}-{len(link.target)}"))
+        for link in (Link(str(secret)), Link("../../secret"), hardlink(str(secret)), hardlink("../secret"), Link("layer.tar"), Link("../0"), Link("")):
+            with self.subTest(link.target):
+                self.refused(self.changed(layer=link), "leads to no file inside the archive|not a regular file|damaged")
+        config = next(name for name in good if name.endswith(".json"))
+        for name in (str(secret), "../secret", "1/../../secret"):
+            self.refused({**good, name: b"x", "manifest.json": manifest_of((config, [], ["0/layer.tar", name, "2/layer.tar"]))}, "leads out of the archive")
+
+    def test_documents(self):
+        for changes, text in (({"manifest": b"{"}, "manifest.json in"), ({"manifest": b"{}"}, "not a list of images"),
+                              ({"manifest": b"[" * 100_000}, "manifest.json in"), ({"manifest": b" " * 5_000_000}, "larger than"),
+                              ({"manifest": b'[{"Config":"none.json"}]'}, "there is no none.json"), ({"config": b"{}"}, "there is no rootfs"),
+                              ({"config": archives.config_of([b"x"])}, "manifest.json lists 3 layers, the config 1"),
+                              ({"layer": b"other bytes"}, "has the digest"), ({"layer": gzip.compress(b"other bytes")}, "has the digest"),
+                              ({"layer": gzip.compress(tar(LAYERS[1]))[:-9]}, "1/layer.tar in"), ({"layer": None}, "not a regular file")):
+            with self.subTest(changes):
+                self.refused(self.changed(**changes), text)
+        self.refused({"file": b"content"}, "there is no manifest.json")
+        self.refused({"oci-layout": b"{}"}, "oci-archive:")
+        self.refused(self.changed(manifest=b"[]"), "holds no image", code=2)
+        self.refused([*docker_archive(LAYERS).items(), *docker_archive(LAYERS[:1]).items()], "more than one member manifest.json")
+        self.refused([("1/layer.tar", b"first"), *docker_archive(LAYERS).items()], "has the digest")
+        write_tar(self.path, [*docker_archive(LAYERS).items(), ("1/layer.tar", b"second")])  # the first counts
+        self.assert_success(self.tug("copy", "--quiet", f"docker-archive:{self.path}", "dir:first"))
+
+    def test_cut_short(self):
+        """At every place the end of a member may stand, and some others; plain and compressed."""
+        self.archive()
+        whole = self.path.read_bytes()
+        with tarfile.open(self.path) as archive:
+            ends = [member.offset for member in archive] + [member.offset_data + 1 for member in archive]
+        squeezed = packed(whole, "gzip")
+        cases = [whole[:end] for end in ends] + [squeezed[:len(squeezed) * n // 8] for n in range(1, 8)] + [b"", b"\0" * 2000, noise(5000)]
+        for data in cases:
+            with self.subTest(len(data)):
+                self.path.write_bytes(data)
+                self.refused_as_it_is("image.tar")
+
+    def test_bombs(self):
+        """What grows beyond all measure ends, soon and in bounded memory, in one line; many members do too."""
+        layer = gzip.compress(bytes(50_000_000), 9)
+        self.refused(self.changed(layer=layer), "has the digest")
+        many = b"".join(tarfile.TarInfo(f"{n}").tobuf() for n in range(100_001))
+        self.path.write_bytes(packed(many, "gzip"))
+        self.refused_as_it_is("more than 100000 members")
+
+    def test_what_an_archive_cannot_hold(self):
+        """Said in one line, with nothing left behind."""
+        before = tree(self.temp)
+        for source, flags, text in ((f"{FIXTURES}/multi:all", ["--all"], "holds one image"), (f"{FIXTURES}/artifact:chart", [], "is an artifact"),
+                                    (f"{FIXTURES}/foreign:oci", [], "needs all layers"),
+                                    (f"{FIXTURES}/hello:1.0", ["--preserve-digests"], "--preserve-digests"),
+                                    (f"{FIXTURES}/hello:1.0", ["--additional-tag=foo"], "must be a tagged reference")):
+            with self.subTest(text):
+                self.assert_failure(self.tug("copy", "--quiet", *flags, f"oci:{source}", "docker-archive:out.tar:app"), text=text)
+        for reference, text in (("out.tar:@0", "a position is for reading"), ("out.tar:App", "docker-archive:out.tar:App"), ("none/out.tar", "none"),
+                                (f"{self.temp}", "directory"), ("out.tar:app@" + digest_of(b""), "tags, not digests")):
+            with self.subTest(reference):
+                self.assert_failure(self.tug("copy", "--quiet", f"oci:{FIXTURES}/hello:1.0", f"docker-archive:{reference}"), text=text)
+        source = Layout(self.temp / "source")
+        image = source.read_json(source.image(LAYERS))
+        image["layers"][1] = source.blob(layouts.compress(tar({"other": b"content"})), layouts.OCI_LAYER_GZIP)
+        source.add(source.json_blob(image, layouts.OCI_MANIFEST), ref="1")
+        self.assert_failure(self.tug("copy", "--quiet", f"oci:{source.path}:1", "docker-archive:out.tar"), text="layer 1 is .* but the config says")
+        self.assertEqual({name for name in tree(self.temp) if not name.startswith("source")}, set(before))
+
+    def test_dry_run(self):
+        self.assertIn("Would copy", self.assert_success(self.tug("copy", "--dry-run", f"oci:{FIXTURES}/hello:1.0", "docker-archive:out.tar")).out)
+        self.assertFalse((self.temp / "out.tar").exists())
+
+
+if __name__ == "__main__":
+    case.main()
