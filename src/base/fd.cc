@@ -283,6 +283,16 @@ std::string file_to_replace(const std::string& path) {
   return target;
 }
 
+void write_fully(int fd, std::span<const std::byte> bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0)
+      throw Error(ErrorKind::local, "cannot write " + name + ": " + errno_text(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
 void write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode) {
   const std::string target = file_to_replace(path);
   const std::size_t slash = target.rfind('/');

@@ -62,6 +62,8 @@ std::string read_fd(int fd, const std::string& name, std::size_t max_bytes);
 // rename. Throws Error(local). If `path` is a symbolic link, its target is replaced; one to another
 // user's file, or to nothing, is refused, and so is anything but a regular file in its place.
 void write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode);
+// All of `bytes` to a file or a pipe, which is called `name` in the Error(local) of a failure.
+void write_fully(int fd, std::span<const std::byte> bytes, const std::string& name);
 // The file that replacing `path` replaces: itself, or what it links to. Throws Error(local) where
 // write_file_atomically() would.
 std::string file_to_replace(const std::string& path);

@@ -219,6 +219,7 @@ TransportOptions transport_options(const Arguments& arguments, const std::string
       .access = registry_access(arguments, prefix),
       .shared_blob_dir = arguments.value(prefix + "shared-blob-dir"),
       .note_signatures = prefix == "src-" && !arguments.flag("remove-signatures")};
+  options.daemon_host = arguments.value(prefix + "daemon-host");
   options.temporary_directory = arguments.value("tmpdir");
   return options;
 }

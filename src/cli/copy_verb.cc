@@ -87,7 +87,7 @@ Verb copy_verb() {
     registries.push_back({name, '\0', Kind::flag, "", "", true});
   }
   for (const char* name : {"src-daemon-host", "dest-daemon-host"})
-    registries.push_back({name, '\0', Kind::value, "HOST", "", true});
+    registries.push_back(daemon_option(name));
   for (Option& option : unsupported_copy_options()) registries.push_back(std::move(option));
   std::vector<Option> retrying = retry_options();
   retrying.push_back({"stall-timeout", '\0', Kind::value, "D",

@@ -181,6 +181,7 @@ int run(Context& context, const Arguments& arguments) {
 Verb inspect_verb() {
   using Kind = Option::Kind;
   std::vector<Option> registry = registry_options("");
+  registry.push_back(daemon_option("daemon-host"));
   return {
       "inspect",
       "IMAGE",

@@ -110,6 +110,8 @@ std::string value_text(const Option& option);
 
 // Groups that several verbs share; `prefix` is "", "src-" or "dest-".
 std::vector<Option> registry_options(const std::string& prefix);
+// Where a Docker daemon listens; `name` is the flag's.
+Option daemon_option(const std::string& name);
 std::vector<Option> retry_options();
 
 // `program` is the name that the program goes by (program.h).

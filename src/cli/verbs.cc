@@ -63,6 +63,11 @@ std::vector<Option> registry_options(const std::string& prefix) {
   };
 }
 
+Option daemon_option(const std::string& name) {
+  return {name, '\0', Option::Kind::value, "URL",
+          "docker-daemon: where it listens; default unix:///var/run/docker.sock"};
+}
+
 std::vector<Option> retry_options() {
   using Kind = Option::Kind;
   return {{"retry-times", '\0', Kind::value, "N",

@@ -73,6 +73,8 @@ class BodySink {
 struct Request {
   Method method = Method::get;
   Url url;
+  std::string unix_socket =
+      {};  // not empty: the path that the server listens at, whatever `url` names
   Headers headers = {};
   Secret authorization = {};  // the Authorization header's value; empty: none. Never logged.
   std::optional<RequestBody> body =

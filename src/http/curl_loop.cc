@@ -235,7 +235,9 @@ void Transfer::set_connection_options(const Client::Options& options) {
 // a CGI server fills from a request's header) and does proxy to loopback.
 void Transfer::set_proxy() {
   const Url& url = request_.url;
-  if (url.is_loopback()) {
+  if (!request_.unix_socket.empty())
+    set(easy_.get(), CURLOPT_UNIX_SOCKET_PATH, request_.unix_socket.c_str());
+  if (url.is_loopback() || !request_.unix_socket.empty()) {
     set(easy_.get(), CURLOPT_PROXY, "");
   } else if (url.origin().scheme == "http" && !env("http_proxy") && !env("REQUEST_METHOD")) {
     if (const auto proxy = env_nonempty("HTTP_PROXY"))

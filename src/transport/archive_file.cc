@@ -30,15 +30,6 @@ bool is_descriptor(const std::string& path) {
          path.starts_with("/proc/self/fd/");
 }
 
-void write_fully(int fd, std::span<const std::byte> bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw cannot_write(path, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
 }  // namespace
 
 ArchiveFile::ArchiveFile(std::string path, std::string temporary_directory)
@@ -57,6 +48,12 @@ ArchiveFile::ArchiveFile(std::string path, std::string temporary_directory)
                               : slash == 0               ? "/"
                                                          : target_.substr(0, slash));
 }
+
+ArchiveFile::ArchiveFile(UniqueFd stream, std::string name, std::string temporary_directory)
+    : path_(std::move(name)),
+      temporary_directory_(std::move(temporary_directory)),
+      is_stream_(true),
+      stream_(std::move(stream)) {}
 
 void ArchiveFile::begin() {
   if (file_ || stream_) return;

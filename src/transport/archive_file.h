@@ -31,6 +31,8 @@ class ArchiveFile {
  public:
   // Whether `path` can be written is looked at; nothing is made yet.
   ArchiveFile(std::string path, std::string temporary_directory);
+  // Written as it comes to the open `stream`, which is called `name`, and closed by finish().
+  ArchiveFile(UniqueFd stream, std::string name, std::string temporary_directory);
   ArchiveFile(const ArchiveFile&) = delete;
   ArchiveFile& operator=(const ArchiveFile&) = delete;
 

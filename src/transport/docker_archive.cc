@@ -182,15 +182,15 @@ std::string make_manifest(const std::string& config, const std::vector<ArchivedL
 
 class DockerArchiveSource final : public ImageSource {
  public:
-  DockerArchiveSource(DockerArchiveReference reference, ImageArchive archive, std::string config,
+  DockerArchiveSource(std::string description, ImageArchive archive, std::string config,
                       std::vector<ArchivedLayer> layers)
-      : reference_(std::move(reference)),
+      : description_(std::move(description)),
         archive_(std::move(archive)),
         config_(std::move(config)),
         layers_(std::move(layers)),
         manifest_(make_manifest(config_, layers_)) {}
 
-  [[nodiscard]] std::string describe() const override { return reference_.str(); }
+  [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] RawManifest manifest(std::stop_token) override {
     return {manifest_, std::string(media_type::kDockerManifest)};
   }
@@ -198,7 +198,7 @@ class DockerArchiveSource final : public ImageSource {
     if (descriptor.digest == Digest::of(manifest_))
       return {manifest_, std::string(media_type::kDockerManifest)};
     throw Error(ErrorKind::not_found,
-                "there is no manifest " + descriptor.digest.str() + " in " + reference_.path);
+                "there is no manifest " + descriptor.digest.str() + " in " + archive_.path());
   }
 
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
@@ -211,7 +211,7 @@ class DockerArchiveSource final : public ImageSource {
   [[nodiscard]] Blob blob(const Descriptor& descriptor) override {
     if (descriptor.digest != Digest::of(config_)) {
       throw Error(ErrorKind::not_found,
-                  "there is no blob " + descriptor.digest.str() + " in " + reference_.path);
+                  "there is no blob " + descriptor.digest.str() + " in " + archive_.path());
     }
     return {descriptor,
             Blob::Form::exact,
@@ -231,7 +231,7 @@ class DockerArchiveSource final : public ImageSource {
     return {descriptor, Blob::Form::layer_tar, layer.diff_id, layer.size, false, std::move(open)};
   }
 
-  const DockerArchiveReference reference_;
+  const std::string description_;
   const ImageArchive archive_;
   const std::string config_;
   const std::vector<ArchivedLayer> layers_;
@@ -241,6 +241,23 @@ class DockerArchiveSource final : public ImageSource {
 std::vector<DockerArchiveItem> items_of(const DockerArchiveReference& archive,
                                         const std::stop_token& stop) {
   return read_manifest(ImageArchive::open(archive.path, temporary_directory(), stop));
+}
+
+std::unique_ptr<ImageSource> open_image(ImageArchive archive, const DockerArchiveItem& item,
+                                        std::string description, const std::stop_token& stop) {
+  std::string config = archive.read(item.config, kMaxConfigBytes);
+  const std::vector<Digest> ids =
+      with_context("config " + archive.path_of(item.config), [&] { return diff_ids(config); });
+  if (ids.size() != item.layers.size()) {
+    throw Error(ErrorKind::integrity, description + ": manifest.json lists " +
+                                          counted(item.layers.size(), "layer") + ", the config " +
+                                          std::to_string(ids.size()));
+  }
+  std::vector<ArchivedLayer> layers;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    layers.push_back(find_layer(archive, item.layers[i], ids[i], stop));
+  return std::make_unique<DockerArchiveSource>(std::move(description), std::move(archive),
+                                               std::move(config), std::move(layers));
 }
 
 }  // namespace
@@ -304,19 +321,17 @@ std::unique_ptr<ImageSource> open_docker_archive(const DockerArchiveReference& r
   ImageArchive archive = ImageArchive::open(reference.path, temporary_directory, stop);
   const std::vector<DockerArchiveItem> items = read_manifest(archive);
   const DockerArchiveItem& item = select(items, reference);
-  std::string config = archive.read(item.config, kMaxConfigBytes);
-  const std::vector<Digest> ids =
-      with_context("config " + archive.path_of(item.config), [&] { return diff_ids(config); });
-  if (ids.size() != item.layers.size()) {
-    throw Error(ErrorKind::integrity, reference.str() + ": manifest.json lists " +
-                                          counted(item.layers.size(), "layer") + ", the config " +
-                                          std::to_string(ids.size()));
+  return open_image(std::move(archive), item, reference.str(), stop);
+}
+
+std::unique_ptr<ImageSource> open_docker_archive(ImageArchive archive, std::string description,
+                                                 const std::stop_token& stop) {
+  const std::vector<DockerArchiveItem> items = read_manifest(archive);
+  if (items.size() != 1) {
+    throw Error(ErrorKind::integrity,
+                description + ": there are " + counted(items.size(), "image") + ", not one");
   }
-  std::vector<ArchivedLayer> layers;
-  for (std::size_t i = 0; i < ids.size(); ++i)
-    layers.push_back(find_layer(archive, item.layers[i], ids[i], stop));
-  return std::make_unique<DockerArchiveSource>(reference, std::move(archive), std::move(config),
-                                               std::move(layers));
+  return open_image(std::move(archive), items.front(), std::move(description), stop);
 }
 
 ListedImages list_docker_archive(const DockerArchiveReference& archive,

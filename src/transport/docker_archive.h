@@ -7,6 +7,9 @@
 #ifndef TUG_TRANSPORT_DOCKER_ARCHIVE_H_
 #define TUG_TRANSPORT_DOCKER_ARCHIVE_H_
 
+#include "base/fd.h"
+#include "transport/image_archive.h"
+
 #include <tug/reference.h>
 #include <tug/transport.h>
 
@@ -51,12 +54,21 @@ std::unique_ptr<ImageSource> open_docker_archive(const DockerArchiveReference& r
                                                  const std::string& temporary_directory,
                                                  const std::stop_token& stop);
 
+// The only image of an archive that is open; `description` is what describe() says.
+std::unique_ptr<ImageSource> open_docker_archive(ImageArchive archive, std::string description,
+                                                 const std::stop_token& stop);
+
 // `additional`: names that the image has as well. Nothing is written before the first put, and the
 // archive appears when all of it is there; a pipe or device is written as it comes. Throws
 // Error(usage) for a position, Error(local) for a file that is there already (as containers/image,
 // nothing is added to it) or cannot be written.
 std::unique_ptr<ImageDestination> open_docker_archive_destination(
     const DockerArchiveReference& reference, const std::vector<RegistryReference>& additional,
+    const std::string& temporary_directory);
+
+// The same into an open stream, which is written as it comes; `description` as above.
+std::unique_ptr<ImageDestination> open_docker_archive_stream(
+    UniqueFd stream, std::string description, const RegistryReference& image,
     const std::string& temporary_directory);
 
 // The name:tag that --additional-tag gives. Throws Error(usage) for one without a tag.

@@ -119,23 +119,29 @@ std::vector<LegacyLayer> legacy_layers(const std::vector<Digest>& diff_ids,
 
 class DockerArchiveDestination final : public ArchiveDestination {
  public:
-  DockerArchiveDestination(DockerArchiveReference reference,
+  DockerArchiveDestination(const DockerArchiveReference& reference,
                            const std::vector<RegistryReference>& additional,
                            const std::string& temporary_directory)
-      : reference_(std::move(reference)), file_(reference_.path, temporary_directory) {
+      : description_(reference.str()),
+        tag_(reference.image ? reference.image->tag() : std::nullopt),
+        file_(reference.path, temporary_directory) {
     if (file_.replaces_content()) {
       throw Error(ErrorKind::local,
-                  reference_.str() + ": docker-archive doesn't support modifying existing images")
-          .set_hint("remove " + reference_.path + " first, or name another file");
+                  description_ + ": docker-archive doesn't support modifying existing images")
+          .set_hint("remove " + reference.path + " first, or name another file");
     }
-    if (reference_.image) names_.push_back(*reference_.image);
+    if (reference.image) names_.push_back(*reference.image);
     names_.insert(names_.end(), additional.begin(), additional.end());
   }
+  DockerArchiveDestination(UniqueFd stream, std::string description, const RegistryReference& image,
+                           const std::string& temporary_directory)
+      : description_(std::move(description)),
+        tag_(image.tag()),
+        names_{image},
+        file_(std::move(stream), description_, temporary_directory) {}
 
-  [[nodiscard]] std::string describe() const override { return reference_.str(); }
-  [[nodiscard]] std::optional<std::string> tag() const override {
-    return reference_.image ? reference_.image->tag() : std::nullopt;
-  }
+  [[nodiscard]] std::string describe() const override { return description_; }
+  [[nodiscard]] std::optional<std::string> tag() const override { return tag_; }
   [[nodiscard]] Intake intake() const override {
     return {.plain_layers = true, .in_order = true, .indexes = false};
   }
@@ -272,7 +278,8 @@ class DockerArchiveDestination final : public ArchiveDestination {
     return document.dump(kAsGo);
   }
 
-  const DockerArchiveReference reference_;
+  const std::string description_;
+  const std::optional<std::string> tag_;
   std::vector<RegistryReference> names_;
   std::mutex mutex_;
   ArchiveFile file_;
@@ -291,6 +298,13 @@ std::unique_ptr<ImageDestination> open_docker_archive_destination(
         .set_hint("docker-archive:PATH:NAME:TAG, or docker-archive:PATH");
   }
   return std::make_unique<DockerArchiveDestination>(reference, additional, temporary_directory);
+}
+
+std::unique_ptr<ImageDestination> open_docker_archive_stream(
+    UniqueFd stream, std::string description, const RegistryReference& image,
+    const std::string& temporary_directory) {
+  return std::make_unique<DockerArchiveDestination>(std::move(stream), std::move(description),
+                                                    image, temporary_directory);
 }
 
 RegistryReference parse_additional_tag(std::string_view text) {

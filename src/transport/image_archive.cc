@@ -33,16 +33,6 @@ constexpr std::size_t kMaxIdleReaders = 2;
 // Of the names in one archive, links included.
 constexpr std::size_t kMaxIndexBytes = 16 * 1024 * 1024;
 
-void write_fully(int fd, std::span<const std::byte> bytes, const std::string& what) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0)
-      throw Error(ErrorKind::local, "cannot write " + what + ": " + errno_text(errno));
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
 // The next bytes of a pipe. Somebody may have to be waited for, but not for ever.
 std::size_t read_pipe(int fd, std::span<std::byte> buffer, const std::string& path,
                       const std::stop_token& stop) {
@@ -70,9 +60,8 @@ UniqueFd spool(const UniqueFd& pipe, const std::string& path, const std::string&
 }
 
 // A file that can be read again and again.
-std::shared_ptr<const UniqueFd> open_archive_file(const std::string& path,
-                                                  const std::string& directory,
-                                                  const std::stop_token& stop) {
+UniqueFd open_archive_file(const std::string& path, const std::string& directory,
+                           const std::stop_token& stop) {
   UniqueFd fd = open_for_reading(path);
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0)
@@ -81,8 +70,7 @@ std::shared_ptr<const UniqueFd> open_archive_file(const std::string& path,
     throw Error(ErrorKind::local, path + " is a directory, not an archive")
         .set_hint("a layout in a directory is oci:" + path);
   }
-  if (!S_ISREG(status.st_mode)) fd = spool(fd, path, directory, stop);
-  return std::make_shared<const UniqueFd>(std::move(fd));
+  return S_ISREG(status.st_mode) ? std::move(fd) : spool(fd, path, directory, stop);
 }
 
 }  // namespace
@@ -173,10 +161,15 @@ class ImageArchive::CompressedMember final : public ByteSource {
 
 ImageArchive ImageArchive::open(const std::string& path, const std::string& temporary_directory,
                                 const std::stop_token& stop) {
+  return read(open_archive_file(path, temporary_directory, stop), path, stop);
+}
+
+ImageArchive ImageArchive::read(UniqueFd file, const std::string& path,
+                                const std::stop_token& stop) {
   auto contents = std::make_shared<Contents>();
   contents->path = path;
   contents->stop = stop;
-  contents->fd = open_archive_file(path, temporary_directory, stop);
+  contents->fd = std::make_shared<const UniqueFd>(std::move(file));
   ArchiveReader reader(contents->fd, path, stop);
   ArchiveMember found;
   std::size_t kept = 0;

@@ -41,6 +41,8 @@ class ImageArchive final : public ImageFiles {
   // throws, and Error(local).
   static ImageArchive open(const std::string& path, const std::string& temporary_directory,
                            const std::stop_token& stop);
+  // The same for a regular file that is open; `path` is what it is called.
+  static ImageArchive read(UniqueFd file, const std::string& path, const std::stop_token& stop);
 
   [[nodiscard]] const std::string& path() const noexcept override;
   [[nodiscard]] std::string path_of(const std::string& relative) const override;

@@ -5,6 +5,7 @@
 #include "transport/dir.h"
 #include "transport/docker.h"
 #include "transport/docker_archive.h"
+#include "transport/docker_daemon.h"
 #include "transport/oci_layout.h"
 
 #include <tug/error.h>
@@ -42,6 +43,14 @@ std::string spool_directory(const TransportOptions& options) {
   return options.temporary_directory.value_or(temporary_directory());
 }
 
+DaemonAccess daemon_access(const TransportOptions& options) {
+  DaemonAccess access;
+  if (options.daemon_host) access.host = *options.daemon_host;
+  access.cert_dir = options.access.cert_dir;
+  access.tls_verify = options.access.tls_verify.value_or(true);
+  return access;
+}
+
 OciReference oci_reference(const ImageReference& reference) {
   return OciReference::parse(reference.rest, reference.transport);
 }
@@ -69,6 +78,9 @@ std::unique_ptr<ImageSource> open_source(const ImageReference& reference,
     case Transport::docker_archive:
       return open_docker_archive(DockerArchiveReference::parse(reference.rest),
                                  spool_directory(options), stop);
+    case Transport::docker_daemon:
+      return open_docker_daemon(DaemonReference::parse(reference.rest), daemon_access(options),
+                                spool_directory(options), environment.log, stop);
     default:
       refuse(reference, "source");
   }
@@ -93,6 +105,10 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
     case Transport::docker_archive:
       return open_docker_archive_destination(DockerArchiveReference::parse(reference.rest),
                                              options.additional_names, spool_directory(options));
+    case Transport::docker_daemon:
+      return open_docker_daemon_destination(DaemonReference::parse(reference.rest),
+                                            daemon_access(options), spool_directory(options),
+                                            environment.log);
     default:
       refuse(reference, "destination");
   }

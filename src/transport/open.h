@@ -34,6 +34,7 @@ struct TransportOptions {
   bool note_signatures = false;
   // docker-archive: more names of the image that is written.
   std::vector<RegistryReference> additional_names = {};
+  std::optional<std::string> daemon_host = {};  // docker-daemon: URL of the daemon
   // For archives that come from a pipe or go into one; unset: $TMPDIR or /var/tmp.
   std::optional<std::string> temporary_directory = {};
 };

@@ -48,7 +48,7 @@ TEST_CASE("transports that are not served are refused by name") {
       {"ostree:x", false, "does not serve the transport ostree:"},
       {"atomic:x", true, "does not serve the transport atomic:"},
       {"tarball:x", true, "does not serve the transport tarball:"},
-      {"docker-daemon:x:1", true, "docker-daemon: as the source"},
+      {"docker-daemon:x", true, "neither tag nor digest"},
       {"containers-storage:x", false, "containers-storage: as the destination"},
   };
   for (const Case& c : cases) {
