@@ -186,9 +186,15 @@ Copier::Copier(Context& context, const Arguments& arguments, Run run)
 
 CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
+  return copy(from, source_options_, to, progress, stop);
+}
+
+CopyReport Copier::copy(const ImageReference& from, const TransportOptions& source_options,
+                        const ImageReference& to, Progress& progress,
+                        const std::stop_token& stop) const {
   policy_.check(from);
   refuse_to_decompress(arguments_, to);
-  const auto source = open_source(from, source_options_, transports_, stop);
+  const auto source = open_source(from, source_options, transports_, stop);
   const auto destination = open_destination(to, destination_options_, transports_, stop);
   CopyOptions options = options_;
   add_tags(arguments_, *destination, options);

@@ -32,6 +32,9 @@ class Copier {
   // One of them. Any thread; `stop` ends it. Throws Error.
   CopyReport copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                   const std::stop_token& stop) const;
+  // The same with another way to reach the source than the flags say.
+  CopyReport copy(const ImageReference& from, const TransportOptions& source_options,
+                  const ImageReference& to, Progress& progress, const std::stop_token& stop) const;
   // Every one of them has succeeded: nothing is kept for a next try.
   void all_succeeded() const noexcept;
 
