@@ -29,6 +29,8 @@ class Copier {
 
   [[nodiscard]] const CopyOptions& options() const noexcept { return options_; }
 
+  // Throws Error(denied) when the policy forbids it. Every copy asks by itself.
+  void check_policy(const ImageReference& from) const { policy_.check(from); }
   // One of them. Any thread; `stop` ends it. Throws Error.
   CopyReport copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                   const std::stop_token& stop) const;

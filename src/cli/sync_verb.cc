@@ -16,6 +16,8 @@
 #include "registry/repository.h"
 #include "transport/oci_layout.h"
 
+#include <tug/copy.h>
+#include <tug/descriptor.h>
 #include <tug/error.h>
 
 #include <fmt/format.h>
@@ -243,6 +245,7 @@ class Run {
         quiet_(arguments.flag("quiet")),
         as_skopeo_(request_.as_skopeo && !json_ && !quiet_),
         jobs_(bulk_jobs(arguments)),
+        destination_access_(registry_access(arguments, "dest-")),
         copier_(context, arguments, Copier::Run::many_images) {}
 
   void run() {
@@ -279,15 +282,44 @@ class Run {
         if (slash != std::string::npos && slash > 0)
           make_directories(path.substr(0, slash), kDirectoryMode);
       }
-      CopyReport report =
-          copier_.copy(pair.source, images_.sources[images_.source_of[image]].access,
-                       pair.destination, progress, stop);
-      if (digests_) digests_->add(image, report.manifest.digest, pair.destination);
-      return report;
+      const TransportOptions& access = images_.sources[images_.source_of[image]].access;
+      auto report = unchanged(pair, access, progress, stop);
+      if (!report) report = copier_.copy(pair.source, access, pair.destination, progress, stop);
+      if (digests_) digests_->add(image, report->manifest.digest, pair.destination);
+      return std::move(*report);
     } catch (const Error&) {
       if (digests_) digests_->end(image);
       throw;
     }
+  }
+
+  // An image that both ends have under one digest costs two requests without a body, so that
+  // whoever syncs again and again is not counted as pulling. Of an index bodies tell which images
+  // are wanted. nullopt: it has to be copied.
+  std::optional<CopyReport> unchanged(const ImagePair& pair, const TransportOptions& access,
+                                      Progress& progress, const std::stop_token& stop) {
+    const CopyOptions& options = copier_.options();
+    const bool are_registries = pair.source.transport == Transport::docker &&
+                                pair.destination.transport == Transport::docker;
+    if (!are_registries || !options.skip_existing || options.format) return std::nullopt;
+    copier_.check_policy(pair.source);
+    const auto head = [&](const ImageReference& image, const RegistryAccess& by) {
+      const RegistryReference reference = RegistryReference::parse(image.rest);
+      registry::Host& host = context_.transports().hosts.get(reference, by);
+      return registry::Repository(host, reference.without_identifier(), false)
+          .head_manifest(reference.identifier(), stop);
+    };
+    const auto there = head(pair.destination, destination_access_);
+    if (!there || media_type::is_index(there->media_type)) return std::nullopt;
+    const auto here = head(pair.source, access.access);
+    if (!here || here->digest != there->digest || here->media_type != there->media_type)
+      return std::nullopt;
+    progress.line("Getting image source signatures");
+    progress.line("Skipping: image already present at destination");
+    CopyReport report{.manifest = *here, .skipped = true};
+    if (const auto tag = RegistryReference::parse(pair.destination.rest).tag())
+      report.tags.push_back(*tag);
+    return report;
   }
 
   void copy_all(BulkStory& story) {
@@ -357,7 +389,7 @@ class Run {
           [&name = name] { return "pruning docker://" + name; },
           [&, &one = mirrored] {
             prune(one,
-                  {context_.transports().hosts, registry_access(arguments_, "dest-"),
+                  {context_.transports().hosts, destination_access_,
                    request_.destination.append_suffix, jobs_, is_dry(),
                    [this](const auto& image, const auto& digest) { say_deleted(image, digest); }},
                   context_.stop());
@@ -389,6 +421,7 @@ class Run {
   const bool quiet_;
   const bool as_skopeo_;
   std::size_t jobs_;
+  const RegistryAccess destination_access_;
   const Copier copier_;
   SyncImages images_;
   std::size_t present_ = 0;
