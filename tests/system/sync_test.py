@@ -180,10 +180,12 @@ class Beside(SyncTest):
                           prepare=lambda directory: (directory / "out/app:v1").mkdir(parents=True))
 
     def test_directories_to_registry(self):
+        image = self.temp / "image"
+        self.skopeo("copy", "--insecure-policy", "-q", "--src-tls-verify=false", f"docker://{self.address}/src/app:v1", f"dir:{image}")
+
         def prepare(directory):
-            for path in ("out/app:v1", "out/reg.example/app:v2", "out/plain/below/app:v3", "out/plain"):
-                (directory / path).parent.mkdir(parents=True, exist_ok=True)
-                self.skopeo("copy", "--insecure-policy", "-q", "--src-tls-verify=false", f"docker://{self.address}/src/app:v1", f"dir:{directory / path}")
+            for path in ("out/app:v1", "out/reg.example/app:v2", "out/plain", "out/plain/below/app:v3"):
+                shutil.copytree(image, directory / path)
             (directory / "out/file").write_text("")
 
         for arguments in (("out", "REG/DST"), ("--scoped", "out", "REG/DST"), ("--scoped", "./out/", "REG/DST"), ("./out", "REG/DST"), ("out/plain", "REG/DST"),
