@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -172,6 +173,29 @@ std::vector<Option> unsupported_copy_options() {
   for (const char* name : kUnsupportedFlags)
     options.push_back({name, '\0', Option::Kind::value, "TEXT", "", true});
   return options;
+}
+
+std::vector<Option> upload_options() {
+  using Kind = Option::Kind;
+  std::vector<Option> options = retry_options();
+  for (const Option& option : std::initializer_list<Option>{
+           {"stall-timeout", '\0', Kind::value, "D",
+            "Give a connection up after D without a byte; default 60s"},
+           {"chunk-size", '\0', Kind::value, "SIZE",
+            "Send larger blobs in chunks of SIZE, for example 16M; default in one piece"},
+           {"resume-state", '\0', Kind::value, "FILE",
+            "Keep broken-off uploads in FILE; default below $XDG_STATE_HOME/tug"},
+           {"no-resume", '\0', Kind::flag, "", "Neither keep nor continue broken-off uploads"}})
+    options.push_back(option);
+  return options;
+}
+
+std::vector<Option> limit_options() {
+  using Kind = Option::Kind;
+  return {
+      {"limit-rate", '\0', Kind::value, "RATE",
+       "Send no more bytes of blobs in a second to a registry, for example 5M"},
+      {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
 }
 
 Copier::Copier(Context& context, const Arguments& arguments, Run run)

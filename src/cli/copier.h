@@ -20,6 +20,11 @@ namespace tug::cli {
 // name. Better a refusal than an image that is not signed or not encrypted.
 std::vector<Option> unsupported_copy_options();
 
+// retry_options(), and how long to wait for whom and what becomes of an upload that breaks off.
+std::vector<Option> upload_options();
+// --limit-rate and --req-per-sec.
+std::vector<Option> limit_options();
+
 class Copier {
  public:
   enum class Run { one_image, many_images };

@@ -141,6 +141,9 @@ class Finder {
     say(Level::info, "Getting tags", {{"image", repository.name()}});
     MirroredRepository* mirror =
         request_.destination.transport == Transport::docker ? &mirrored(repository) : nullptr;
+    // A repository that is its own mirror is never pruned.
+    if (mirror != nullptr && mirror->repository.name() == repository.name())
+      mirror->is_complete = false;
     if (mirror != nullptr)
       mirror->scopes.emplace_back([&request = request_, filter](std::string_view tag) {
         return filter(tag) && is_wanted(request, tag);
@@ -286,6 +289,7 @@ class Finder {
     const LogFields fields{{"registry", registry.name}, {"repo", repository.name}};
     const auto pass_over = [&](std::string_view what, const LogFields& whose, Error error) {
       if (!request_.as_skopeo) throw error.add_context(repository.where);
+      images_.passed_over = true;
       log_line(Level::error, what, whose);
       log_line(Level::error, error.what());
     };
@@ -359,7 +363,7 @@ class Finder {
                             images_.pairs.end());
         images_.source_of.resize(before);
         images_.sources.pop_back();
-        if (!request_.as_skopeo) images_.is_incomplete = true;
+        (request_.as_skopeo ? images_.passed_over : images_.is_incomplete) = true;
         say(Level::error, "Error processing repo, skipping", fields);
         log_line(Level::error, error.what());
         return;

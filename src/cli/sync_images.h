@@ -63,7 +63,8 @@ struct SyncImages {
   std::size_t excluded = 0;
   std::size_t elsewhere = 0;   // in other shards
   std::size_t unnamed = 0;     // of an OCI layout
-  bool is_incomplete = false;  // an entry of a sync file was passed over
+  bool is_incomplete = false;  // a repository of a sync file could not be listed
+  bool passed_over = false;    // as skopeo, an entry of a sync file was: nothing may be pruned
 
   // Removes the others; returns how many.
   std::size_t keep_only(const std::function<bool(const ImagePair&)>& wanted);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 namespace tug::cli {
@@ -153,9 +154,12 @@ void DigestFile::end(std::size_t image) {
   order_.end(image);
 }
 
-void DigestFile::flush() {
-  const std::lock_guard lock(mutex_);
-  order_.flush();
+DigestFile::~DigestFile() {
+  try {
+    order_.flush();
+  } catch (const std::exception& error) {
+    log_line(Level::warning, error.what());
+  }
 }
 
 void DigestFile::write(const std::string& line) {

@@ -76,9 +76,12 @@ class DigestFile {
  public:
   // Creates or empties it. Throws Error(local).
   explicit DigestFile(std::string path);
+  DigestFile(const DigestFile&) = delete;
+  DigestFile& operator=(const DigestFile&) = delete;
+  // Lines that had to wait for an image which never ended are written.
+  ~DigestFile();
   void add(std::size_t image, const Digest& digest, const ImageReference& destination);
   void end(std::size_t image);  // it was not copied
-  void flush();
 
  private:
   void write(const std::string& line);

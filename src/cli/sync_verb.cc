@@ -327,7 +327,6 @@ class Run {
                 [this](std::size_t image, Progress& progress, const std::stop_token& stop) {
                   return copy(image, progress, stop);
                 });
-    if (digests_) digests_->flush();
   }
 
   void copy_as_skopeo() {
@@ -381,6 +380,11 @@ class Run {
 
   void prune_all() {
     if (!arguments_.flag("prune")) return;
+    if (images_.passed_over) {
+      throw Error(ErrorKind::local,
+                  "--prune: nothing is pruned, since parts of the source were passed over")
+          .set_hint("what went wrong is said above");
+    }
     bool has_list = false;
     for (const auto& [name, mirrored] : images_.mirrored) {
       if (mirrored.scopes.empty()) continue;
@@ -494,9 +498,6 @@ Verb sync_verb() {
            {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
            {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}})
     how.push_back(std::move(option));
-  std::vector<Option> retrying = retry_options();
-  retrying.push_back({"stall-timeout", '\0', Kind::value, "D",
-                      "Give a connection up after D without a byte; default 60s"});
   return {
       "sync",
       "SOURCE DESTINATION",
@@ -523,12 +524,8 @@ Verb sync_verb() {
       "when interrupted.",
       {{"Which images, and where to", std::move(which)},
        {"How", std::move(how)},
-       {"Retrying", std::move(retrying)},
-       {"Limits",
-        {{"limit-rate", '\0', Kind::value, "RATE",
-          "Send no more bytes of blobs in a second to a registry, for example 5M"},
-         {"req-per-sec", '\0', Kind::value, "N",
-          "Send no more requests in a second to a registry"}}},
+       {"Retrying", upload_options()},
+       {"Limits", limit_options()},
        {"Output",
         {{"digestfile", '\0', Kind::value, "FILE",
           "Write a line DIGEST DESTINATION for each image to FILE"},

@@ -232,6 +232,9 @@ class Names(SyncTest):
             self.assertEqual(file.read_text(), "".join(listed))
         self.assertEqual(self.registry.tags("dst/app"), {f"{tag}-x": digest for tag, digest in digests.items()})
         self.assert_failure(self.docker("src/app", "dst", "--digestfile", self.temp / "no/such"), text="Error creating digest file")
+        path = self.yaml("images:\n  src/app: [v1, nope, v2]")
+        self.assertEqual(self.sync("--src", "yaml", "--dest", "docker", "--keep-going", "--digestfile", file, path, f"{self.address}/dst").code, 1)
+        self.assertEqual(file.read_text(), "".join(f"{digests[tag]} docker://{self.address}/dst/app:{tag}\n" for tag in ("v1", "v2")))
 
     def test_strip_prefix(self):
         digests = self.seed()
@@ -530,6 +533,24 @@ class Prune(SyncTest):
         self.assertEqual(self.registry.tags("dst/app"), before)
         self.assertEqual(list(self.registry.tags("dst/none")), ["old"])
         self.assertFalse(any(request.method == "DELETE" for request in self.registry.requests()))
+
+    def test_nothing_goes_when_parts_were_passed_over(self):
+        """Called as skopeo, which goes on without a repository or pattern that is wrong: its tags are not those that are gone."""
+        self.seed()
+        self.push(self.image("theirs"), "dst/app:theirs")
+        for text in ("images:\n  src/app: []\nimages-by-tag-regex:\n  their/app: x(", "images:\n  src/app: []\n  their/app: []"):
+            with self.subTest(text):
+                result = self.sync("--insecure-policy", "--src", "yaml", "--dest", "docker", "--prune", self.yaml(text), f"{self.address}/dst",
+                                   program=self.as_skopeo)
+                self.assertEqual(result.code, 1, result)
+                self.assertIn("nothing is pruned", result.err)
+                self.assertIn("theirs", self.registry.tags("dst/app"))
+
+    def test_a_repository_that_is_its_own_mirror(self):
+        digests = self.seed(tags=("v1", "b-x"))
+        self.assert_success(self.docker("src/app", "src", "--prune", "--append-suffix", "-x"))
+        self.assertEqual(set(self.registry.tags("src/app")), {"v1", "b-x", "v1-x", "b-x-x"})
+        self.assertEqual(self.registry.tags("src/app")["b-x"], digests["b-x"])
 
     def test_where_it_makes_no_sense(self):
         for source, destination, text in (("docker", "dir", "--dest docker"), ("dir", "docker", "--src docker")):
