@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -175,6 +176,29 @@ std::vector<Option> unsupported_copy_options() {
   return options;
 }
 
+std::vector<Option> upload_options() {
+  using Kind = Option::Kind;
+  std::vector<Option> options = retry_options();
+  for (const Option& option : std::initializer_list<Option>{
+           {"stall-timeout", '\0', Kind::value, "D",
+            "Give a connection up after D without a byte; default 60s"},
+           {"chunk-size", '\0', Kind::value, "SIZE",
+            "Send larger blobs in chunks of SIZE, for example 16M; default in one piece"},
+           {"resume-state", '\0', Kind::value, "FILE",
+            "Keep broken-off uploads in FILE; default below $XDG_STATE_HOME/tug"},
+           {"no-resume", '\0', Kind::flag, "", "Neither keep nor continue broken-off uploads"}})
+    options.push_back(option);
+  return options;
+}
+
+std::vector<Option> limit_options() {
+  using Kind = Option::Kind;
+  return {
+      {"limit-rate", '\0', Kind::value, "RATE",
+       "Send no more bytes of blobs in a second to a registry, for example 5M"},
+      {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
+}
+
 Copier::Copier(Context& context, const Arguments& arguments, Run run)
     : arguments_(arguments),
       policy_(context.policy()),
@@ -187,9 +211,15 @@ Copier::Copier(Context& context, const Arguments& arguments, Run run)
 
 CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
+  return copy(from, source_options_, to, progress, stop);
+}
+
+CopyReport Copier::copy(const ImageReference& from, const TransportOptions& source_options,
+                        const ImageReference& to, Progress& progress,
+                        const std::stop_token& stop) const {
   policy_.check(from);
   refuse_to_decompress(arguments_, to);
-  const auto source = open_source(from, source_options_, transports_, stop);
+  const auto source = open_source(from, source_options, transports_, stop);
   TransportOptions destination_options = destination_options_;
   CopyOptions options = options_;
   const bool has_names = to.transport == Transport::docker_archive;

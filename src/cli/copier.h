@@ -20,6 +20,11 @@ namespace tug::cli {
 // name. Better a refusal than an image that is not signed or not encrypted.
 std::vector<Option> unsupported_copy_options();
 
+// retry_options(), and how long to wait for whom and what becomes of an upload that breaks off.
+std::vector<Option> upload_options();
+// --limit-rate and --req-per-sec.
+std::vector<Option> limit_options();
+
 class Copier {
  public:
   enum class Run { one_image, many_images };
@@ -29,9 +34,14 @@ class Copier {
 
   [[nodiscard]] const CopyOptions& options() const noexcept { return options_; }
 
+  // Throws Error(denied) when the policy forbids it. Every copy asks by itself.
+  void check_policy(const ImageReference& from) const { policy_.check(from); }
   // One of them. Any thread; `stop` ends it. Throws Error.
   CopyReport copy(const ImageReference& from, const ImageReference& to, Progress& progress,
                   const std::stop_token& stop) const;
+  // The same with another way to reach the source than the flags say.
+  CopyReport copy(const ImageReference& from, const TransportOptions& source_options,
+                  const ImageReference& to, Progress& progress, const std::stop_token& stop) const;
   // Every one of them has succeeded: nothing is kept for a next try.
   void all_succeeded() const noexcept;
 

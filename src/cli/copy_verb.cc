@@ -89,20 +89,6 @@ Verb copy_verb() {
   for (const char* name : {"src-daemon-host", "dest-daemon-host"})
     registries.push_back(daemon_option(name));
   for (Option& option : unsupported_copy_options()) registries.push_back(std::move(option));
-  std::vector<Option> retrying = retry_options();
-  retrying.push_back({"stall-timeout", '\0', Kind::value, "D",
-                      "Give a connection up after D without a byte; default 60s"});
-  retrying.push_back(
-      {"chunk-size", '\0', Kind::value, "SIZE",
-       "Send larger blobs in chunks of SIZE, for example 16M; default in one piece"});
-  retrying.push_back({"resume-state", '\0', Kind::value, "FILE",
-                      "Keep broken-off uploads in FILE; default below $XDG_STATE_HOME/tug"});
-  retrying.push_back(
-      {"no-resume", '\0', Kind::flag, "", "Neither keep nor continue broken-off uploads"});
-  const std::vector<Option> limits{
-      {"limit-rate", '\0', Kind::value, "RATE",
-       "Send no more bytes of blobs in a second to a registry, for example 5M"},
-      {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
   return {
       "copy",
       "SOURCE DESTINATION",
@@ -147,8 +133,8 @@ Verb copy_verb() {
           "Blobs sent at once; default 6, and small ones beside them"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
-       {"Retrying", std::move(retrying)},
-       {"Limits", limits},
+       {"Retrying", upload_options()},
+       {"Limits", limit_options()},
        {"Layers that have to be compressed",
         {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd", false,
           "gzip zstd"},

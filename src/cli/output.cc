@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -60,6 +61,15 @@ LevelName name_of(Level level) noexcept {
       break;
   }
   return {"fatal", "FATA"};
+}
+
+// logrus: quoted where a reader of key=value would be misled.
+std::string field_text(const std::string& value) {
+  const bool is_plain = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._/@^+").find(c) != std::string_view::npos;
+  });
+  return is_plain ? value : go_quoted(value);
 }
 
 TerminalSize terminal_size() noexcept {
@@ -165,7 +175,9 @@ void write_stderr_line(std::string_view line) noexcept {
   }
 }
 
-void log_line(Level level, std::string_view message) noexcept {
+void log_line(Level level, std::string_view message) noexcept { log_line(level, message, {}); }
+
+void log_line(Level level, std::string_view message, const LogFields& fields) noexcept {
   try {
     static const auto start = std::chrono::steady_clock::now();
     const auto [word, short_word] = name_of(level);
@@ -174,11 +186,14 @@ void log_line(Level level, std::string_view message) noexcept {
       const auto seconds =
           std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start)
               .count();
-      line = fmt::format("{}[{:04}] {}\n", short_word, seconds, message);
+      // Fields begin in one column.
+      line = fmt::format("{}[{:04}] {:<{}}", short_word, seconds, message, fields.empty() ? 0 : 44);
     } else {
-      line = fmt::format("time={} level={} msg={}\n", go_quoted(local_time_rfc3339()), word,
+      line = fmt::format("time={} level={} msg={}", go_quoted(local_time_rfc3339()), word,
                          go_quoted(message));
     }
+    for (const auto& [key, value] : fields) line += fmt::format(" {}={}", key, field_text(value));
+    line += '\n';
     const Screen::Lock lock(screen());
     write_all(STDERR_FILENO, line);
   } catch (...) {  // nowhere left to say it

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tug::cli {
@@ -27,6 +28,9 @@ void write_stderr_line(std::string_view line) noexcept;
 // thread; never throws.
 enum class Level { debug, info, warning, error, fatal };
 void log_line(Level level, std::string_view message) noexcept;
+// The same with ` key=value` behind it for each field, as skopeo's sync has them.
+using LogFields = std::vector<std::pair<std::string_view, std::string>>;
+void log_line(Level level, std::string_view message, const LogFields& fields) noexcept;
 
 // Draws `lines` below everything else on the terminal that standard error is, in place of those
 // that were drawn before, and with none takes them away. Every other function here erases them

@@ -8,6 +8,7 @@
 #include "cli/manifest_digest_verb.h"
 #include "cli/options.h"
 #include "cli/step_verb.h"
+#include "cli/sync_verb.h"
 
 namespace tug::cli {
 
@@ -78,8 +79,9 @@ std::vector<Option> retry_options() {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table{
-      copy_verb(),  inspect_verb(), list_tags_verb(), delete_verb(),     manifest_digest_verb(),
-      login_verb(), logout_verb(),  step_verb(),      completion_verb(), generate_docs_verb()};
+      copy_verb(), inspect_verb(),         list_tags_verb(),    delete_verb(),
+      sync_verb(), manifest_digest_verb(), login_verb(),        logout_verb(),
+      step_verb(), completion_verb(),      generate_docs_verb()};
   return table;
 }
 

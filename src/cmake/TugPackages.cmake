@@ -7,7 +7,7 @@ set(packaging ${CMAKE_CURRENT_LIST_DIR}/packaging)
 set(compiled_in libcxxopts-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev)
 if(TUG_STATIC)
   list(APPEND compiled_in libc6-dev libstdc++-12-dev libcurl4-openssl-dev libssl-dev libc-ares-dev libdeflate-dev libisal-dev libzstd-dev
-    zlib1g-dev libsqlite3-dev libyaml-cpp-dev libarchive-dev libbz2-dev liblzma-dev)
+    zlib1g-dev libsqlite3-dev libyaml-cpp-dev libre2-dev libarchive-dev libbz2-dev liblzma-dev)
 endif()
 file(READ ${packaging}/copyright copyright)
 foreach(package IN LISTS compiled_in)

@@ -26,6 +26,7 @@ check_includes() {
       library("zstd", "src/stream/*.cc")
       library("zlib.h", "src/stream/*.cc")
       library("cxxopts.hpp", "src/cli/*.cc")
+      library("re2/", "src/cli/tag_pattern.cc")
       library("fmt/", "*.cc")
       library("doctest/", "")
       shared["fmt/"] = shared["openssl/"] = 1  # more than one file of a layer may
