@@ -5,6 +5,7 @@
 #include "cli/go_value.h"
 #include "cli/semver.h"
 #include "cli/terminal.h"
+#include "registry/pull_places.h"
 #include "registry/repository.h"
 
 #include <tug/error.h>
@@ -161,8 +162,11 @@ class Finder {
     };
     with_context("Error determining repository tags for image " + repository.name(), [&] {
       try {
-        registry::Host& host = context_.transports().hosts.get(repository, access.access);
-        registry::Repository(host, repository, false).list_tags(add_page, context_.stop());
+        // A mirror may know some of the tags only: which there are is the registry's own word.
+        RegistryAccess own = access.access;
+        own.no_mirrors = true;
+        registry::PullPlaces place(context_.transports().hosts, repository, own);
+        place.at(0).repository().list_tags(add_page, context_.stop());
       } catch (...) {
         if (mirror != nullptr) mirror->is_complete = false;
         throw;
@@ -232,7 +236,8 @@ class Finder {
   // --- --src oci
 
   void add_layout() {
-    const ListedImages listed = list_images("oci:" + request_.source, context_.transports());
+    const ListedImages listed =
+        list_images("oci:" + request_.source, context_.transports(), context_.stop());
     images_.unnamed = listed.unnamed;
     begin_source(request_.access);
     for (const ListedImages::Image& image : listed.images) {

@@ -178,7 +178,8 @@ class Present {
     const auto [known, is_new] = tags_.try_emplace(image.path);
     struct stat status {};
     if (is_new && stat((image.path + "/index.json").c_str(), &status) == 0) {
-      const ListedImages listed = list_images("oci:" + image.path, context_.transports());
+      const ListedImages listed =
+          list_images("oci:" + image.path, context_.transports(), context_.stop());
       for (const auto& each : listed.images) known->second.insert(each.name);
     }
     return known->second.count(image.name) > 0;
