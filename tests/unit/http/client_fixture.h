@@ -54,7 +54,7 @@ class PatternSource : public ByteSource {
 };
 
 inline Request make_request(Method method, const std::string& url) {
-  Request request{method, Url::parse(url), {}, {}, {}, {}, {}, 64 * 1024, {}};
+  Request request{.method = method, .url = Url::parse(url)};
   return request;
 }
 
