@@ -5,6 +5,7 @@
 
 #include "tug/descriptor.h"
 #include "tug/digest.h"
+#include "tug/manifest.h"
 #include "tug/progress.h"
 #include "tug/reference.h"
 #include "tug/registry.h"
@@ -21,7 +22,6 @@
 namespace tug {
 
 enum class LayerCompression { gzip, zstd };
-enum class ManifestFormat { oci, docker };
 
 // Which instances of an index are copied (--all, --multi-arch).
 struct InstanceSelection {

@@ -94,6 +94,22 @@ class OtherDigestError : public Error {
   using Error::Error;
 };
 
+// What the images that a place is given are made to be, where the user asks for nothing else.
+struct ImageForm {
+  enum class Layers {
+    any,         // as they are, unless the user names a compression
+    kept,        // as they are, whatever compression the user names
+    compressed,  // plain ones are compressed
+    plain,       // compressed ones are decompressed
+  };
+  // Manifests of the other format are converted to this one.
+  std::optional<ManifestFormat> format = {};
+  // The place can hold manifests of the other format as well: it is given them with
+  // --preserve-digests, and where they cannot be converted.
+  bool holds_any_format = true;
+  Layers layers = Layers::any;
+};
+
 // Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any
 // thread.
 using SentCallback = std::function<void(std::uint64_t)>;
@@ -108,6 +124,9 @@ class ImageDestination {
   [[nodiscard]] virtual std::string describe() const = 0;
   // Where it is, when it is a registry: the scope of the blob info cache, and what mount compares.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+
+  // What an image has to become there.
+  [[nodiscard]] virtual ImageForm form() const { return {}; }
 
   // What the destination's reference names now: media type, digest and size (0 if not told).
   // Absent, or not to be told, is nullopt.

@@ -125,9 +125,10 @@ bool BlobMover::may_change_digest() const noexcept {
 }
 
 // What the blob is called among the copies of this process; "": it is of no use to the others.
-std::string BlobMover::shared_key(const Blob& planned) const {
+std::string BlobMover::shared_key(const PlannedBlob& layer) const {
+  const Blob& planned = layer.blob;
   if (planned.form == Blob::Form::exact) return planned.descriptor.digest.str();
-  if (!may_change_digest()) return {};
+  if (!may_change_digest() || layer.is_plain) return {};
   const std::string key = compressed_key(planned, layer_compression(options_));
   return key.empty() ? key : key + " " + planned.descriptor.media_type;
 }
@@ -140,13 +141,13 @@ Descriptor BlobMover::as_planned(std::size_t blob, const Descriptor& there) cons
 
 void BlobMover::find(std::size_t blob, const std::stop_token& stop) {
   const bool shares = environment_.blobs && repository_;
-  const std::string key = shares ? shared_key(plan_.blobs[blob].blob) : std::string();
+  const std::string key = shares ? shared_key(plan_.blobs[blob]) : std::string();
   if (key.empty()) return find_at_destination(blob, stop);
   find(blob, environment_.blobs->ask(key, *repository_), stop);
 }
 
 void BlobMover::await(std::size_t blob, const std::stop_token& stop) {
-  const std::string key = shared_key(plan_.blobs[blob].blob);
+  const std::string key = shared_key(plan_.blobs[blob]);
   find(blob, environment_.blobs->wait(key, *repository_, stop), stop);
   if (!states_[blob].made && !options_.dry_run) upload(blob, stop);
 }
@@ -169,7 +170,7 @@ void BlobMover::find(std::size_t blob, SharedBlobs::Answer answer, const std::st
 }
 
 void BlobMover::find_at_destination(std::size_t blob, const std::stop_token& stop) {
-  for (const Candidate& candidate : candidates_.of(plan_.blobs[blob].blob)) {
+  for (const Candidate& candidate : candidates_.of(plan_.blobs[blob])) {
     if (auto found = probe(candidate.descriptor, stop)) {
       settle(blob, std::move(*found), BlobOutcome::existed);
       return;
@@ -228,19 +229,21 @@ void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
           states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
           settle(blob, shown, BlobOutcome::uploaded);
         } else {
-          compress_and_upload(blob, sent, stop);
+          make_and_upload(blob, sent, stop);
         }
       });
 }
 
-void BlobMover::compress_and_upload(std::size_t blob, const SentCallback& sent,
-                                    const std::stop_token& stop) {
+void BlobMover::make_and_upload(std::size_t blob, const SentCallback& sent,
+                                const std::stop_token& stop) {
   const Blob& planned = plan_.blobs[blob].blob;
+  const std::string& type = planned.descriptor.media_type;
   const CompressionSpec spec = layer_compression(options_);
   states_[blob].converted = true;
-  SentLayer layer = send_compressed(
-      planned, spec, compressed_media_type(planned.descriptor.media_type, spec.format),
-      destination_, environment_.pool, sent, stop);
+  SentLayer layer = plan_.blobs[blob].is_plain
+                        ? send_plain(planned, plain_media_type(type), destination_, sent, stop)
+                        : send_compressed(planned, spec, compressed_media_type(type, spec.format),
+                                          destination_, environment_.pool, sent, stop);
   states_[blob].bytes_sent += layer.bytes_sent;
   settle(blob, std::move(layer.descriptor),
          layer.existed ? BlobOutcome::existed : BlobOutcome::uploaded);

@@ -108,4 +108,16 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
   return {std::move(made), size, false};
 }
 
+SentLayer send_plain(const Blob& layer, const std::string& type, ImageDestination& destination,
+                     const SentCallback& sent, const std::stop_token& stop) {
+  const auto open = [&](std::uint64_t offset) {
+    return hashing_source(layer.open(0), *layer.diff_id,
+                          "the tar of layer " + layer.descriptor.digest.str(), offset);
+  };
+  Descriptor made = destination.put_stream({type, open, {}}, sent, stop);
+  made.media_type = type;
+  const std::uint64_t size = made.size;
+  return {std::move(made), size, false};
+}
+
 }  // namespace tug

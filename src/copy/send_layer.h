@@ -34,6 +34,10 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop);
 
+// The same for a layer that goes as it is, uncompressed.
+SentLayer send_plain(const Blob& layer, const std::string& type, ImageDestination& destination,
+                     const SentCallback& sent, const std::stop_token& stop);
+
 }  // namespace tug
 
 #endif  // TUG_COPY_SEND_LAYER_H_

@@ -25,9 +25,10 @@ constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
 class OciLayoutDestination final : public ImageDestination {
  public:
   OciLayoutDestination(OciReference reference, std::optional<std::string> shared_blob_dir,
-                       std::function<void(std::string_view)> note)
+                       bool accept_plain_layers, std::function<void(std::string_view)> note)
       : reference_(std::move(reference)),
         shared_blob_dir_(std::move(shared_blob_dir)),
+        layers_(accept_plain_layers ? ImageForm::Layers::any : ImageForm::Layers::compressed),
         note_(std::move(note)) {
     look_at_directory();
     look_at_blobs();
@@ -36,6 +37,11 @@ class OciLayoutDestination final : public ImageDestination {
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] std::optional<std::string> tag() const override {
     return reference_.name.empty() ? std::nullopt : std::optional(reference_.name);
+  }
+
+  // Tools that read layouts (umoci, skopeo) know OCI's types only, though it may hold any.
+  [[nodiscard]] ImageForm form() const override {
+    return {.format = ManifestFormat::oci, .layers = layers_};
   }
 
   // --- what is there
@@ -225,6 +231,7 @@ class OciLayoutDestination final : public ImageDestination {
 
   const OciReference reference_;
   const std::optional<std::string> shared_blob_dir_;
+  const ImageForm::Layers layers_;
   const std::function<void(std::string_view)> note_;
   mutable std::mutex mutex_;
   bool is_prepared_ = false;
@@ -237,7 +244,7 @@ class OciLayoutDestination final : public ImageDestination {
 
 std::unique_ptr<ImageDestination> open_oci_layout_destination(
     const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
-    std::function<void(std::string_view)> note) {
+    bool accept_plain_layers, std::function<void(std::string_view)> note) {
   if (reference.index) {
     throw Error(ErrorKind::usage,
                 reference.str() + ": a destination is named, a position is for reading")
@@ -249,7 +256,8 @@ std::unique_ptr<ImageDestination> open_oci_layout_destination(
                                       "\": letters and digits, and between them one of -._:@+/")
         .set_hint("the path of the layout ends at the first colon");
   }
-  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, std::move(note));
+  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, accept_plain_layers,
+                                                std::move(note));
 }
 
 }  // namespace tug

@@ -69,9 +69,10 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                        options.access, stop);
     case Transport::oci:
       return open_oci_layout_destination(OciReference::parse(reference.rest),
-                                         options.shared_blob_dir, environment.note);
+                                         options.shared_blob_dir, options.accept_plain_layers,
+                                         environment.note);
     case Transport::dir:
-      return open_dir_destination(reference.rest);
+      return open_dir_destination(reference.rest, options.dir_layers);
     default:
       refuse(reference, "destination");
   }

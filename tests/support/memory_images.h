@@ -69,6 +69,8 @@ class MemorySource : public ImageSource {
     add(text);
     return text;
   }
+  // What stands under a digest is another thing.
+  void replace(const Digest& digest, std::string bytes) { blobs_[digest] = std::move(bytes); }
   void set_top(std::string bytes) { top_ = std::move(bytes); }
   // Layers are given as tars that must be compressed (as containers-storage does).
   void give_tars(bool yes) { tars_ = yes; }
