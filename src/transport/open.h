@@ -30,11 +30,11 @@ struct TransportEnvironment {
 struct TransportOptions {
   RegistryAccess access;
   std::optional<std::string> shared_blob_dir = {};  // oci: blobs in DIR/ALG/HEX
-  bool accept_plain_layers = false;  // oci: as a destination keeps layers that are plain
-  // dir: as a destination: what becomes of layers there.
-  ImageForm::Layers dir_layers = ImageForm::Layers::kept;
   // containers-storage: tell the environment's `note` of signatures, which no copy takes along.
   bool note_signatures = false;
+  // As a destination: oci: keeps layers that are plain; what becomes of layers in dir:.
+  bool accept_plain_layers = false;
+  ImageForm::Layers dir_layers = ImageForm::Layers::kept;
 };
 
 // Throw Error(usage) for a transport that tug does not serve (by name) or a reference that it does

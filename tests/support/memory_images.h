@@ -141,6 +141,7 @@ class MemoryRegistry : public ImageDestination {
   std::string describe() const override { return "docker://" + reference_.str(); }
   std::optional<RegistryReference> repository() const override { return reference_; }
   std::optional<std::string> tag() const override { return reference_.tag(); }
+  ImageForm form() const override { return wanted; }
 
   std::optional<Descriptor> existing(std::stop_token) override {
     const std::lock_guard lock(mutex);
@@ -237,6 +238,7 @@ class MemoryRegistry : public ImageDestination {
   std::map<Digest, std::string> siblings;  // what mount finds
   std::set<Digest> lies_about;             // HEAD says that they are there
   bool takes_sparse_indexes = false;
+  ImageForm wanted;
   std::vector<std::string> log;
 
  private:
