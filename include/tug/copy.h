@@ -49,6 +49,10 @@ struct CopyOptions {
   bool use_blob_info_cache = true;
   bool strip_removed_platforms =
       false;  // with Kind::platforms: the index pushed names only what was copied
+  // Copy what others say of the image too: manifests that name it (or a manifest below it) as their
+  // subject, and theirs; and what cosign's tags "sha256-….sig", ".att" and ".sbom" name.
+  bool referrers = false;
+  bool digest_tags = false;
   bool dry_run = false;
 };
 
@@ -69,6 +73,7 @@ struct CopyReport {
   std::vector<BlobReport> blobs = {};
   std::vector<Descriptor> instances = {};  // manifests pushed below an index
   std::vector<std::string> tags = {};      // all tags that name it now
+  std::vector<Descriptor> attached = {};   // referrers, and what digest tags name
   std::uint64_t bytes_sent = 0;            // bodies of blobs and manifests
   std::chrono::duration<double> elapsed{};
 };

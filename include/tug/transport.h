@@ -55,6 +55,25 @@ class ImageSource {
   // The repository that the blobs are in, when the source is a registry: where a mount may come
   // from.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+
+  // --- what is said of an image by others in the same place: signatures, attestations, SBOMs
+
+  // The manifests that name `subject` as their subject, as the place lists them; nothing is known
+  // of their bytes. Empty where a place has no such thing.
+  [[nodiscard]] virtual std::vector<Descriptor> referrers(const Digest& /*subject*/,
+                                                          std::stop_token) {
+    return {};
+  }
+  // Another image of the same place: a referrer, or what a tag names. Null: there is none.
+  [[nodiscard]] virtual std::unique_ptr<ImageSource> beside(const Descriptor& /*manifest*/) {
+    return nullptr;
+  }
+  [[nodiscard]] virtual std::unique_ptr<ImageSource> beside(const std::string& /*tag*/,
+                                                            std::stop_token) {
+    return nullptr;
+  }
+  // Whether it has anything to say of `subject`, as far as that is known without asking anybody.
+  [[nodiscard]] virtual bool knows_attached(const Digest& /*subject*/) const { return false; }
 };
 
 // A source of a blob whose digest and size are only known once it has been read to its end
@@ -161,6 +180,12 @@ class ImageDestination {
   // A destination that finds something missing after all throws MissingBlobsError.
   virtual void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                             const std::optional<std::string>& tag, std::stop_token stop) = 0;
+  // Where another image of the same place goes: under `tag`, or by its digest alone. Null: the
+  // place holds one image.
+  [[nodiscard]] virtual std::unique_ptr<ImageDestination> beside(
+      const Digest& /*manifest*/, const std::optional<std::string>& /*tag*/) {
+    return nullptr;
+  }
   // The tag that the destination's reference names; nullopt when it names a digest.
   [[nodiscard]] virtual std::optional<std::string> tag() const = 0;
   // Makes everything visible at once, for places that can (archives). Nothing is promised before it

@@ -137,6 +137,8 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
     options.compression_level = static_cast<int>(*level);
   options.force_compression = arguments.flag("dest-force-compress-format");
   options.use_blob_info_cache = !arguments.flag("no-cache");
+  options.referrers = arguments.flag("referrers");
+  options.digest_tags = arguments.flag("digest-tags");
   options.dry_run = arguments.flag("dry-run");
   return options;
 }

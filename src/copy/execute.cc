@@ -2,6 +2,7 @@
 
 #include "base/parallel.h"
 #include "base/strings.h"
+#include "copy/attached.h"
 #include "copy/blob_mover.h"
 #include "copy/candidates.h"
 #include "copy/finals.h"
@@ -54,10 +55,12 @@ class Copy {
     const auto start = std::chrono::steady_clock::now();
     plan_ = make_plan(source_, options_, destination_.form(), stop_);
     check_compression();
+    check_attached();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
     blobs_.emplace(plan_, options_, environment_, candidates_, destination_, progress_, stop_);
     finish_against_destination();
+    copy_what_is_attached();
     report_.elapsed = std::chrono::steady_clock::now() - start;
     return std::move(report_);
   }
@@ -82,6 +85,42 @@ class Copy {
     for (const PlannedBlob& planned : plan_.blobs) {
       if (planned.blob.form == Blob::Form::layer_tar && !planned.is_plain)
         (void)compressed_media_type(planned.blob.descriptor.media_type, spec.format);
+    }
+  }
+
+  // --- referrers and digest tags
+
+  void check_attached() {
+    const bool is_asked = options_.referrers || options_.digest_tags;
+    if (!is_asked) return;
+    check_holds_attached(destination_, plan_.top().original.digest, options_);
+    if (plan_.changes.empty() && !options_.strip_removed_platforms) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("--{}: they are about the image as it is, but {}",
+                            options_.referrers ? "referrers" : "digest-tags",
+                            plan_.changes.empty() ? "platforms are removed from the index"
+                                                  : join(plan_.changes, " and ")));
+  }
+
+  void copy_what_is_attached() {
+    std::vector<Digest> subjects{plan_.top().original.digest};
+    for (std::size_t node = 0; node + 1 < plan_.nodes.size(); ++node)
+      subjects.push_back(plan_.nodes[node].original.digest);
+    if (options_.referrers || options_.digest_tags) {
+      for (const CopyReport& each : copy_attached(source_, destination_, subjects, options_,
+                                                  environment_, progress_, stop_)) {
+        report_.attached.push_back(each.manifest);
+        report_.bytes_sent += each.bytes_sent;
+      }
+      return;
+    }
+    const bool has_some = std::any_of(subjects.begin(), subjects.end(), [&](const Digest& subject) {
+      return source_.knows_attached(subject);
+    });
+    if (has_some) {
+      progress_.note(
+          "the source has signatures or other referrers of the image, which are not copied; "
+          "--referrers and --digest-tags copy them");
     }
   }
 

@@ -38,6 +38,13 @@ class OciLayoutDestination final : public ImageDestination {
   [[nodiscard]] std::optional<std::string> tag() const override {
     return reference_.name.empty() ? std::nullopt : std::optional(reference_.name);
   }
+  // What has no tag is in the list without a name.
+  [[nodiscard]] std::unique_ptr<ImageDestination> beside(
+      const Digest&, const std::optional<std::string>& tag) override {
+    return std::make_unique<OciLayoutDestination>(
+        OciReference{reference_.path, tag.value_or(""), {}}, shared_blob_dir_,
+        layers_ == ImageForm::Layers::any, note_);
+  }
 
   // Tools that read layouts (umoci, skopeo) know OCI's types only, though it may hold any.
   [[nodiscard]] ImageForm form() const override {
