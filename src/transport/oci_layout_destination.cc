@@ -179,12 +179,12 @@ class OciLayoutDestination final : public ImageDestination {
 
   void look_at_blobs() {
     if (!shared_blob_dir_) {
-      if (layout_) blobs_.emplace(*layout_, std::string(kLayoutBlobs));
+      if (layout_) blobs_ = OciBlobs{*layout_, std::string(kLayoutBlobs)};
       return;
     }
     struct stat status {};
     if (::stat(shared_blob_dir_->c_str(), &status) == 0)
-      blobs_.emplace(ImageDirectory(*shared_blob_dir_), "");
+      blobs_ = OciBlobs{ImageDirectory(*shared_blob_dir_), ""};
   }
 
   // Makes what is missing, before the first thing is written.
