@@ -39,11 +39,12 @@ struct CopyOptions {
   // bandwidth.
   std::optional<int> parallel_blobs = {};
   bool skip_existing = true;  // the tag has our digest already: send nothing
+  // What would change a manifest is not done, or refused where it was asked for (Error(usage)).
   bool preserve_digests = false;
-  // --format: manifests of another kind are refused, since none is converted (Error(usage)).
+  // --format: manifests of the other format are converted; unset: as the destination wants them.
   std::optional<ManifestFormat> format = {};
-  std::optional<LayerCompression>
-      compression;  // --dest-compress-format; unset: gzip where one is needed
+  // --dest-compress-format: all layers are compressed with this; unset: gzip where one is needed.
+  std::optional<LayerCompression> compression;
   std::optional<int> compression_level;
   bool force_compression = false;
   bool use_blob_info_cache = true;

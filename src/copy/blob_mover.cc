@@ -130,7 +130,9 @@ std::string BlobMover::shared_key(const PlannedBlob& layer) const {
   if (planned.form == Blob::Form::exact) return planned.descriptor.digest.str();
   if (!may_change_digest() || layer.is_plain) return {};
   const std::string key = compressed_key(planned, layer_compression(options_));
-  return key.empty() ? key : key + " " + planned.descriptor.media_type;
+  if (key.empty()) return key;
+  // One that may be had in another compression is not what another copy insists on.
+  return key + (layer.is_recompressed ? " alone " : " ") + planned.descriptor.media_type;
 }
 
 // `there` is what another copy planned, perhaps with other annotations.
