@@ -37,6 +37,7 @@ class Copier {
 
  private:
   const Arguments& arguments_;
+  const Run run_;
   const Policy policy_;
   const CopyOptions options_;
   const TransportEnvironment& transports_;
