@@ -5,6 +5,7 @@
 
 #include "tug/descriptor.h"
 #include "tug/digest.h"
+#include "tug/manifest.h"
 #include "tug/progress.h"
 #include "tug/reference.h"
 #include "tug/registry.h"
@@ -21,7 +22,6 @@
 namespace tug {
 
 enum class LayerCompression { gzip, zstd };
-enum class ManifestFormat { oci, docker };
 
 // Which instances of an index are copied (--all, --multi-arch).
 struct InstanceSelection {
@@ -39,16 +39,21 @@ struct CopyOptions {
   // bandwidth.
   std::optional<int> parallel_blobs = {};
   bool skip_existing = true;  // the tag has our digest already: send nothing
+  // What would change a manifest is not done, or refused where it was asked for (Error(usage)).
   bool preserve_digests = false;
-  // --format: manifests of another kind are refused, since none is converted (Error(usage)).
+  // --format: manifests of the other format are converted; unset: as the destination wants them.
   std::optional<ManifestFormat> format = {};
-  std::optional<LayerCompression>
-      compression;  // --dest-compress-format; unset: gzip where one is needed
+  // --dest-compress-format: all layers are compressed with this; unset: gzip where one is needed.
+  std::optional<LayerCompression> compression;
   std::optional<int> compression_level;
   bool force_compression = false;
   bool use_blob_info_cache = true;
   bool strip_removed_platforms =
       false;  // with Kind::platforms: the index pushed names only what was copied
+  // Copy what others say of the image too: manifests that name it (or a manifest below it) as their
+  // subject, and theirs; and what cosign's tags "sha256-….sig", ".att" and ".sbom" name.
+  bool referrers = false;
+  bool digest_tags = false;
   bool dry_run = false;
 };
 
@@ -69,6 +74,7 @@ struct CopyReport {
   std::vector<BlobReport> blobs = {};
   std::vector<Descriptor> instances = {};  // manifests pushed below an index
   std::vector<std::string> tags = {};      // all tags that name it now
+  std::vector<Descriptor> attached = {};   // referrers, and what digest tags name
   std::uint64_t bytes_sent = 0;            // bodies of blobs and manifests
   std::chrono::duration<double> elapsed{};
 };

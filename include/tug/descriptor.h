@@ -22,6 +22,12 @@ inline constexpr std::string_view kOciConfig = "application/vnd.oci.image.config
 inline constexpr std::string_view kOciLayer = "application/vnd.oci.image.layer.v1.tar";
 inline constexpr std::string_view kOciLayerGzip = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view kOciLayerZstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+inline constexpr std::string_view kOciNondistributableLayer =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar";
+inline constexpr std::string_view kOciNondistributableLayerGzip =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+inline constexpr std::string_view kOciNondistributableLayerZstd =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
 inline constexpr std::string_view kDockerManifest =
     "application/vnd.docker.distribution.manifest.v2+json";
 inline constexpr std::string_view kDockerManifestList =
@@ -43,6 +49,8 @@ bool is_manifest(std::string_view type) noexcept;  // OCI manifest or Docker sch
 bool is_index(std::string_view type) noexcept;     // OCI index or Docker manifest list
 bool is_schema1(std::string_view type) noexcept;
 bool is_docker(std::string_view type) noexcept;  // any of Docker's own types
+// A type for the tar of a container's layer, plain or compressed, of either family.
+bool is_layer(std::string_view type) noexcept;
 // Docker "foreign" and OCI "nondistributable" layers: the registry need not hold them.
 bool is_nondistributable(std::string_view type) noexcept;
 // "Application/JSON; charset=utf-8" → "application/json": what two media types are compared by.

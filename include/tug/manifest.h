@@ -22,6 +22,9 @@
 
 namespace tug {
 
+// The two families of media types that an image can be in.
+enum class ManifestFormat { oci, docker };
+
 inline constexpr std::size_t kMaxManifestBytes = std::size_t{4} * 1024 * 1024;
 
 class ManifestReader;  // src/oci/manifest.cc

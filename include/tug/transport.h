@@ -55,6 +55,25 @@ class ImageSource {
   // The repository that the blobs are in, when the source is a registry: where a mount may come
   // from. Once the manifest was read: it may be a mirror's.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
+
+  // --- what is said of an image by others in the same place: signatures, attestations, SBOMs
+
+  // The manifests that name `subject` as their subject, as the place lists them; nothing is known
+  // of their bytes. Empty where a place has no such thing.
+  [[nodiscard]] virtual std::vector<Descriptor> referrers(const Digest& /*subject*/,
+                                                          std::stop_token) {
+    return {};
+  }
+  // Another image of the same place: a referrer, or what a tag names. Null: there is none.
+  [[nodiscard]] virtual std::unique_ptr<ImageSource> beside(const Descriptor& /*manifest*/) {
+    return nullptr;
+  }
+  [[nodiscard]] virtual std::unique_ptr<ImageSource> beside(const std::string& /*tag*/,
+                                                            std::stop_token) {
+    return nullptr;
+  }
+  // Whether it has anything to say of `subject`, as far as that is known without asking anybody.
+  [[nodiscard]] virtual bool knows_attached(const Digest& /*subject*/) const { return false; }
 };
 
 // A source of a blob whose digest and size are only known once it has been read to its end
@@ -79,8 +98,6 @@ struct StreamedBlob {
 
 // How a destination takes what an image is made of.
 struct Intake {
-  // Layers as plain tars: put_stream() is given what a compressed layer decompresses to.
-  bool plain_layers = false;
   // One blob after the other: the layers of each image in order, then its config.
   bool in_order = false;
   // An index and its images too, not one image alone.
@@ -106,6 +123,22 @@ class OtherDigestError : public Error {
   using Error::Error;
 };
 
+// What the images that a place is given are made to be, where the user asks for nothing else.
+struct ImageForm {
+  enum class Layers {
+    any,         // as they are, unless the user names a compression
+    kept,        // as they are, whatever compression the user names
+    compressed,  // plain ones are compressed
+    plain,       // compressed ones are decompressed
+  };
+  // Manifests of the other format are converted to this one.
+  std::optional<ManifestFormat> format = {};
+  // The place can hold manifests of the other format as well: it is given them with
+  // --preserve-digests, and where they cannot be converted.
+  bool holds_any_format = true;
+  Layers layers = Layers::any;
+};
+
 // Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any
 // thread.
 using SentCallback = std::function<void(std::uint64_t)>;
@@ -121,6 +154,9 @@ class ImageDestination {
   // Where it is, when it is a registry: the scope of the blob info cache, and what mount compares.
   [[nodiscard]] virtual std::optional<RegistryReference> repository() const { return std::nullopt; }
   [[nodiscard]] virtual Intake intake() const { return {}; }
+
+  // What an image has to become there.
+  [[nodiscard]] virtual ImageForm form() const { return {}; }
 
   // What the destination's reference names now: media type, digest and size (0 if not told).
   // Absent, or not to be told, is nullopt.
@@ -155,6 +191,12 @@ class ImageDestination {
   // A destination that finds something missing after all throws MissingBlobsError.
   virtual void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                             const std::optional<std::string>& tag, std::stop_token stop) = 0;
+  // Where another image of the same place goes: under `tag`, or by its digest alone. Null: the
+  // place holds one image.
+  [[nodiscard]] virtual std::unique_ptr<ImageDestination> beside(
+      const Digest& /*manifest*/, const std::optional<std::string>& /*tag*/) {
+    return nullptr;
+  }
   // The tag that the destination's reference names; nullopt when it names a digest.
   [[nodiscard]] virtual std::optional<std::string> tag() const = 0;
   // Makes everything visible at once, for places that can (archives). Nothing is promised before it

@@ -18,9 +18,9 @@ namespace tug::cli {
 namespace {
 
 constexpr std::array kUnsupportedFlags{
-    "sign-by",       "sign-by-sigstore",     "sign-by-sigstore-private-key",
-    "sign-identity", "sign-passphrase-file", "encryption-key",
-    "encrypt-layer", "decryption-key"};
+    "sign-by",       "sign-by-sq-fingerprint", "sign-by-sigstore", "sign-by-sigstore-private-key",
+    "sign-identity", "sign-passphrase-file",   "encryption-key",   "encrypt-layer",
+    "decryption-key"};
 
 InstanceSelection instance_selection(const Arguments& arguments) {
   const auto multi_arch = arguments.value("multi-arch");
@@ -68,12 +68,15 @@ std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
   if (*format == "oci") return ManifestFormat::oci;
   if (*format == "v2s2") return ManifestFormat::docker;
   if (*format == "v2s1") {
-    throw Error(ErrorKind::usage, "--format: v2s1 is not supported")
-        .set_hint("registries have stopped taking schema 1; oci and v2s2 are supported");
+    throw Error(ErrorKind::usage,
+                "--format: v2s1 is not supported. Choose one of the supported formats: 'oci' or "
+                "'v2s2'")
+        .set_hint("registries have stopped taking schema 1");
   }
   throw Error(ErrorKind::usage,
-              fmt::format("--format: \"{}\" is no manifest format", printable(*format, 40)))
-      .set_hint("oci or v2s2");
+              fmt::format("unknown format \"{}\". Choose one of the supported formats: 'oci' or "
+                          "'v2s2'",
+                          printable(*format, 40)));
 }
 
 void refuse_unsupported(const Arguments& arguments) {
@@ -136,16 +139,36 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
     options.compression_level = static_cast<int>(*level);
   options.force_compression = arguments.flag("dest-force-compress-format");
   options.use_blob_info_cache = !arguments.flag("no-cache");
+  options.referrers = arguments.flag("referrers");
+  options.digest_tags = arguments.flag("digest-tags");
   options.dry_run = arguments.flag("dry-run");
   return options;
 }
 
-// skopeo ignores the flag where layers are never decompressed, which here is everywhere: only where
-// it would have had a meaning it must not be.
-void refuse_to_decompress(const Arguments& arguments, const ImageReference& destination) {
-  if (destination.transport != Transport::dir || !arguments.flag("dest-decompress")) return;
-  throw Error(ErrorKind::usage, "--dest-decompress is not supported by this version of tug")
-      .set_hint("without it layers are in a dir: as the source has them");
+// --dest-compress, --dest-decompress
+ImageForm::Layers dir_layers(const Arguments& arguments) {
+  if (arguments.flag("dest-compress")) return ImageForm::Layers::compressed;
+  return arguments.flag("dest-decompress") ? ImageForm::Layers::plain : ImageForm::Layers::kept;
+}
+
+TransportOptions destination_options(const Arguments& arguments) {
+  TransportOptions options = transport_options(arguments, "dest-");
+  options.accept_plain_layers = arguments.flag("dest-oci-accept-uncompressed-layers");
+  options.dir_layers = dir_layers(arguments);
+  return options;
+}
+
+void check_flags_for_dir(const Arguments& arguments, const ImageReference& destination) {
+  if (destination.transport == Transport::dir) {
+    if (arguments.flag("dest-compress") && arguments.flag("dest-decompress"))
+      throw Error(ErrorKind::usage, "--dest-compress and --dest-decompress exclude each other");
+    return;
+  }
+  for (const char* name : {"dest-compress", "dest-decompress"}) {
+    if (!arguments.flag(name)) continue;
+    log_line(Level::warning,
+             fmt::format("--{} can only be used if the destination transport is 'dir'", name));
+  }
 }
 
 CopyOptions checked_options(const Arguments& arguments, const Context& context) {
@@ -201,12 +224,13 @@ std::vector<Option> limit_options() {
 
 Copier::Copier(Context& context, const Arguments& arguments, Run run)
     : arguments_(arguments),
+      run_(run),
       policy_(context.policy()),
       options_(checked_options(arguments, context)),
       transports_(context.transports()),
       registries_(context.registries()),
       source_options_(transport_options(arguments, "src-")),
-      destination_options_(transport_options(arguments, "dest-")),
+      destination_options_(destination_options(arguments)),
       environment_(copy_environment(context, options_, run)) {}
 
 CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
@@ -218,7 +242,7 @@ CopyReport Copier::copy(const ImageReference& from, const TransportOptions& sour
                         const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
   policy_.check(from);
-  refuse_to_decompress(arguments_, to);
+  if (run_ == Run::one_image) check_flags_for_dir(arguments_, to);
   const auto source = open_source(from, source_options, transports_, stop);
   TransportOptions destination_options = destination_options_;
   CopyOptions options = options_;

@@ -47,6 +47,7 @@ class Copier {
 
  private:
   const Arguments& arguments_;
+  const Run run_;
   const Policy policy_;
   const CopyOptions options_;
   const TransportEnvironment& transports_;

@@ -82,10 +82,7 @@ Verb copy_verb() {
   registries.push_back({"screds", '\0', Kind::value, "USER[:PASS]", "", true});
   registries.push_back({"dcreds", '\0', Kind::value, "USER[:PASS]", "", true});
   // Flags of skopeo that mean nothing here, or transports that tug does not have yet.
-  for (const char* name : {"dest-compress", "dest-decompress",
-                           "dest-oci-accept-uncompressed-layers", "dest-precompute-digests"}) {
-    registries.push_back({name, '\0', Kind::flag, "", "", true});
-  }
+  registries.push_back({"dest-precompute-digests", '\0', Kind::flag, "", "", true});
   for (const char* name : {"src-daemon-host", "dest-daemon-host"})
     registries.push_back(daemon_option(name));
   for (Option& option : unsupported_copy_options()) registries.push_back(std::move(option));
@@ -118,6 +115,10 @@ Verb copy_verb() {
           "system all index-only"},
          {"strip-removed-platforms", '\0', Kind::flag, "",
           "With a list of platforms: drop the others from the index"},
+         {"referrers", '\0', Kind::flag, "",
+          "Copy the manifests that refer to the image too: signatures, SBOMs, attestations"},
+         {"digest-tags", '\0', Kind::flag, "",
+          "Copy what cosign's tags sha256-HEX.sig, .att and .sbom name too"},
          {"additional-tag", '\0', Kind::list, "TAG",
           "Tag the image in the destination's repository with TAG as well; docker-archive: "
           "NAME:TAG"}}},
@@ -128,19 +129,25 @@ Verb copy_verb() {
           "Check every blob even when the destination's tag has our digest"},
          {"preserve-digests", '\0', Kind::flag, "", "Fail rather than change a manifest"},
          {"format", 'f', Kind::value, "TYPE",
-          "oci or v2s2: fail when the image's manifest is of another type", false, "oci v2s2"},
+          "Convert manifests to oci or v2s2 (Docker's); default as they are, in oci: always oci",
+          false, "oci v2s2"},
          {"image-parallel-copies", '\0', Kind::value, "N",
           "Blobs sent at once; default 6, and small ones beside them"},
          {"no-cache", '\0', Kind::flag, "", "Neither read nor write the blob info cache"},
          {"remove-signatures", '\0', Kind::flag, "", "Do not copy signatures (tug copies none)"}}},
        {"Retrying", upload_options()},
        {"Limits", limit_options()},
-       {"Layers that have to be compressed",
-        {{"dest-compress-format", '\0', Kind::value, "FORMAT", "gzip (default) or zstd", false,
+       {"Layers and their compression",
+        {{"dest-compress-format", '\0', Kind::value, "FORMAT",
+          "gzip or zstd, for all layers; default gzip for those that have to be compressed", false,
           "gzip zstd"},
          {"dest-compress-level", '\0', Kind::value, "N", "gzip 1-9, zstd 1-22"},
          {"dest-force-compress-format", '\0', Kind::flag, "",
-          "Never re-use blobs of another format"}}},
+          "Never re-use blobs of another format"},
+         {"dest-oci-accept-uncompressed-layers", '\0', Kind::flag, "",
+          "Keep plain layers in oci: as they are"},
+         {"dest-compress", '\0', Kind::flag, "", "Compress the layers in dir:"},
+         {"dest-decompress", '\0', Kind::flag, "", "Decompress the layers in dir:"}}},
        {"Output",
         {{"digestfile", '\0', Kind::value, "FILE",
           "Write the digest of the pushed manifest to FILE, without a newline"},

@@ -57,6 +57,11 @@ std::string copy_report_json(const std::string& source, const std::string& desti
   for (const Descriptor& instance : report.instances)
     instances.push_back(descriptor_json(instance));
   json.set("instances", std::move(instances));
+  if (!report.attached.empty()) {
+    Json::Array attached;
+    for (const Descriptor& each : report.attached) attached.push_back(descriptor_json(each));
+    json.set("attached", std::move(attached));
+  }
   json.set("bytesSent", report.bytes_sent);
   json.set("seconds", report.elapsed.count());
   return json.dump();
@@ -77,9 +82,13 @@ std::string copy_error_json(const std::string& source, const std::string& destin
 std::string dry_run_text(const std::string& source, const std::string& destination,
                          const CopyReport& report) {
   std::string text = fmt::format("Would copy {} to {}\n", source, destination);
+  std::string attached;
+  for (const Descriptor& each : report.attached)
+    attached += fmt::format("  beside  manifest {}\n", each.digest.str());
   if (report.skipped)
     return text +
-           fmt::format("  nothing to do: {} is there already\n", report.manifest.digest.str());
+           fmt::format("  nothing to do: {} is there already\n", report.manifest.digest.str()) +
+           attached;
   std::uint64_t to_send = 0;
   for (const BlobReport& blob : report.blobs) {
     text += fmt::format("  {:<7} blob {} {}\n", plan_word(blob.outcome),
@@ -92,6 +101,7 @@ std::string dry_run_text(const std::string& source, const std::string& destinati
                       report.digest_is_final ? report.manifest.digest.str()
                                              : "(its digest is known once layers are compressed)",
                       report.tags.empty() ? "" : " as ", join(report.tags, ", "));
+  text += attached;
   return text + fmt::format("{} to send{}\n", human_bytes(to_send),
                             report.digest_is_final ? "" : ", before compression");
 }

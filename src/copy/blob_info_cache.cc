@@ -26,9 +26,9 @@ using std::chrono::milliseconds;
 
 // Other programs hold the file for milliseconds, and wait 5 s for each other. A question that waits
 // for longer than it saves is not worth it; what a push has learned is worth a little more.
-constexpr milliseconds kReadingPatience{500};  // all questions of a run together
+constexpr milliseconds kReadingPatience{500};     // all questions of a run together
 constexpr milliseconds kRecordingPatience{2000};  // the same
-constexpr milliseconds kBusySlice{20};  // how soon the end of a lock, or a stop, is seen
+constexpr milliseconds kBusySlice{20};            // how soon the end of a lock, or a stop, is seen
 
 // All of it in one transaction if the last table is missing; any incompatible change will use
 // another file name.

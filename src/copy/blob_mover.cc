@@ -94,10 +94,6 @@ std::vector<std::size_t> BlobMover::in_image_order(const std::vector<std::size_t
   return order;
 }
 
-bool BlobMover::is_sent_plain(std::size_t blob) const {
-  return intake_.plain_layers && !plan_.blobs[blob].is_config;
-}
-
 bool BlobMover::needs_slot(std::size_t blob) const {
   const Blob& planned = plan_.blobs[blob].blob;
   return planned.form != Blob::Form::exact || !slots_->is_free(planned.open_size);
@@ -119,8 +115,7 @@ void BlobMover::remember_all() {
 void BlobMover::announce_bytes(const std::vector<std::size_t>& blobs) {
   std::uint64_t bytes = 0;
   for (const std::size_t blob : blobs) {
-    if (is_sent_plain(blob) || plan_.blobs[blob].blob.form != Blob::Form::exact)
-      return;  // nobody knows
+    if (plan_.blobs[blob].blob.form != Blob::Form::exact) return;  // nobody knows
     bytes += plan_.blobs[blob].blob.open_size;
   }
   progress_.to_send(bytes);
@@ -154,11 +149,14 @@ bool BlobMover::may_change_digest() const noexcept {
 }
 
 // What the blob is called among the copies of this process; "": it is of no use to the others.
-std::string BlobMover::shared_key(const Blob& planned) const {
+std::string BlobMover::shared_key(const PlannedBlob& layer) const {
+  const Blob& planned = layer.blob;
   if (planned.form == Blob::Form::exact) return planned.descriptor.digest.str();
-  if (!may_change_digest()) return {};
+  if (!may_change_digest() || layer.is_plain) return {};
   const std::string key = compressed_key(planned, layer_compression(options_));
-  return key.empty() ? key : key + " " + planned.descriptor.media_type;
+  if (key.empty()) return key;
+  // One that may be had in another compression is not what another copy insists on.
+  return key + (layer.is_recompressed ? " alone " : " ") + planned.descriptor.media_type;
 }
 
 // `there` is what another copy planned, perhaps with other annotations.
@@ -169,13 +167,13 @@ Descriptor BlobMover::as_planned(std::size_t blob, const Descriptor& there) cons
 
 void BlobMover::find(std::size_t blob, const std::stop_token& stop) {
   const bool shares = environment_.blobs && repository_;
-  const std::string key = shares ? shared_key(plan_.blobs[blob].blob) : std::string();
+  const std::string key = shares ? shared_key(plan_.blobs[blob]) : std::string();
   if (key.empty()) return find_at_destination(blob, stop);
   find(blob, environment_.blobs->ask(key, *repository_), stop);
 }
 
 void BlobMover::await(std::size_t blob, const std::stop_token& stop) {
-  const std::string key = shared_key(plan_.blobs[blob].blob);
+  const std::string key = shared_key(plan_.blobs[blob]);
   find(blob, environment_.blobs->wait(key, *repository_, stop), stop);
   if (!states_[blob].made && !options_.dry_run) upload(blob, stop);
 }
@@ -198,7 +196,7 @@ void BlobMover::find(std::size_t blob, SharedBlobs::Answer answer, const std::st
 }
 
 void BlobMover::find_at_destination(std::size_t blob, const std::stop_token& stop) {
-  for (const Candidate& candidate : candidates_.of(plan_.blobs[blob].blob)) {
+  for (const Candidate& candidate : candidates_.of(plan_.blobs[blob])) {
     if (auto found = probe(candidate.descriptor, stop)) {
       settle(blob, std::move(*found), BlobOutcome::existed);
       return;
@@ -248,41 +246,31 @@ void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
   if (needs_slot(blob)) slot.emplace(*slots_, stop);
   const Blob& planned = plan_.blobs[blob].blob;
   const Descriptor& shown = planned.descriptor;
-  with_context([&] { return "blob " + shown.digest.str(); },
-               [&] {
-                 const bool is_exact = planned.form == Blob::Form::exact;
-                 const bool is_plain = is_sent_plain(blob);
-                 progress_.blob_started(shown, is_exact != is_plain ? planned.open_size : 0);
-                 const SentCallback sent = [&](std::uint64_t bytes) {
-                   progress_.blob_bytes(shown, bytes);
-                 };
-                 if (is_plain) {
-                   send_plain_layer(blob, sent, stop);
-                 } else if (is_exact) {
-                   states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
-                   settle(blob, shown, BlobOutcome::uploaded);
-                 } else {
-                   compress_and_upload(blob, sent, stop);
-                 }
-               });
+  with_context(
+      [&] { return "blob " + shown.digest.str(); },
+      [&] {
+        progress_.blob_started(shown, planned.form == Blob::Form::exact ? planned.open_size : 0);
+        const SentCallback sent = [&](std::uint64_t bytes) { progress_.blob_bytes(shown, bytes); };
+        if (planned.form == Blob::Form::exact) {
+          states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
+          settle(blob, shown, BlobOutcome::uploaded);
+        } else {
+          make_and_upload(blob, sent, stop);
+        }
+      });
 }
 
-void BlobMover::send_plain_layer(std::size_t blob, const SentCallback& sent,
-                                 const std::stop_token& stop) {
-  states_[blob].converted = true;
-  SentLayer layer = send_plain(plan_.blobs[blob].blob, destination_, sent, stop);
-  states_[blob].bytes_sent += layer.bytes_sent;
-  settle(blob, std::move(layer.descriptor), BlobOutcome::uploaded);
-}
-
-void BlobMover::compress_and_upload(std::size_t blob, const SentCallback& sent,
-                                    const std::stop_token& stop) {
+void BlobMover::make_and_upload(std::size_t blob, const SentCallback& sent,
+                                const std::stop_token& stop) {
   const Blob& planned = plan_.blobs[blob].blob;
+  const std::string& type = planned.descriptor.media_type;
   const CompressionSpec spec = layer_compression(options_);
   states_[blob].converted = true;
-  SentLayer layer = send_compressed(
-      planned, spec, compressed_media_type(planned.descriptor.media_type, spec.format),
-      destination_, environment_.pool, sent, stop);
+  SentLayer layer = plan_.blobs[blob].is_plain
+                        ? send_plain(planned, !plan_.blobs[blob].is_recompressed,
+                                     plain_media_type(type), destination_, sent, stop)
+                        : send_compressed(planned, spec, compressed_media_type(type, spec.format),
+                                          destination_, environment_.pool, sent, stop);
   states_[blob].bytes_sent += layer.bytes_sent;
   settle(blob, std::move(layer.descriptor),
          layer.existed ? BlobOutcome::existed : BlobOutcome::uploaded);

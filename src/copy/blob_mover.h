@@ -58,7 +58,7 @@ class BlobMover {
 
  private:
   [[nodiscard]] std::vector<std::size_t> all_blobs() const;
-  [[nodiscard]] std::string shared_key(const Blob& planned) const;
+  [[nodiscard]] std::string shared_key(const PlannedBlob& layer) const;
   [[nodiscard]] Descriptor as_planned(std::size_t blob, const Descriptor& there) const;
   [[nodiscard]] bool needs_slot(std::size_t blob) const;
   void refuse_layers_with_other_digests() const;
@@ -77,11 +77,9 @@ class BlobMover {
   void send(const std::vector<std::size_t>& missing);
   [[nodiscard]] std::vector<std::size_t> in_image_order(
       const std::vector<std::size_t>& missing) const;
-  [[nodiscard]] bool is_sent_plain(std::size_t blob) const;
   [[nodiscard]] bool may_change_digest() const noexcept;
   void upload(std::size_t blob, const std::stop_token& stop);
-  void compress_and_upload(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
-  void send_plain_layer(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
+  void make_and_upload(std::size_t blob, const SentCallback& sent, const std::stop_token& stop);
   void remember(const std::vector<std::size_t>& blobs);
 
   const CopyPlan& plan_;

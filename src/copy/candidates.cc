@@ -31,26 +31,29 @@ void Candidates::learn_from(const Manifest& existing, std::string_view config_by
     there_.emplace(pair.diff_id, std::move(pair.layer));
 }
 
-std::optional<Descriptor> Candidates::known_there(const Blob& layer) const {
-  if (!layer.diff_id) return std::nullopt;
-  const auto found = there_.find(*layer.diff_id);
+std::optional<Descriptor> Candidates::known_there(const PlannedBlob& layer) const {
+  if (!layer.blob.diff_id) return std::nullopt;
+  const auto found = there_.find(*layer.blob.diff_id);
   if (found == there_.end() || !is_acceptable(layer, found->second)) return std::nullopt;
   return found->second;
 }
 
-bool Candidates::is_acceptable(const Blob& planned, const Descriptor& layer) const {
+bool Candidates::is_acceptable(const PlannedBlob& planned, const Descriptor& layer) const {
   const auto format = compression_of(layer.media_type);
+  if (planned.is_plain) return !format && layer.digest == *planned.blob.diff_id;
   if (!format) return false;  // a plain or unknown layer: compress rather than keep it so
-  return manifest_can_hold(planned, *format) &&
-         (!options_.force_compression ||
+  return manifest_can_hold(planned.blob, *format) &&
+         (!(options_.force_compression || planned.is_recompressed) ||
           *format == options_.compression.value_or(LayerCompression::gzip));
 }
 
-std::vector<Candidate> Candidates::of(const Blob& planned) const {
+std::vector<Candidate> Candidates::of(const PlannedBlob& planned) const {
   std::vector<Candidate> result;
   if (auto same = original(planned)) result.push_back(std::move(*same));
-  if (is_made(planned)) {
+  if (is_made(planned.blob)) {
     if (auto known = known_there(planned)) result.push_back({*known, {}});
+    if (planned.is_plain)
+      result.push_back({{planned.blob.descriptor.media_type, *planned.blob.diff_id, 0}, {}});
   }
   add_cached(planned, result);
   return result;
@@ -58,9 +61,10 @@ std::vector<Candidate> Candidates::of(const Blob& planned) const {
 
 // The blob that the source's manifest names. One that would have to be made counts only when it is
 // known to be the tar's compressed form.
-std::optional<Candidate> Candidates::original(const Blob& planned) const {
+std::optional<Candidate> Candidates::original(const PlannedBlob& layer) const {
+  const Blob& planned = layer.blob;
   if (is_made(planned) &&
-      !(planned.descriptor_verified && is_acceptable(planned, planned.descriptor)))
+      !(planned.descriptor_verified && is_acceptable(layer, planned.descriptor)))
     return std::nullopt;
   Candidate candidate{planned.descriptor, {}};
   if (!destination_) return candidate;
@@ -71,7 +75,8 @@ std::optional<Candidate> Candidates::original(const Blob& planned) const {
   return candidate;
 }
 
-void Candidates::add_cached(const Blob& planned, std::vector<Candidate>& result) const {
+void Candidates::add_cached(const PlannedBlob& layer, std::vector<Candidate>& result) const {
+  const Blob& planned = layer.blob;
   if (!destination_ || !options_.use_blob_info_cache) return;
   const Digest& key = is_made(planned) ? *planned.diff_id : planned.descriptor.digest;
   for (const BlobInfoCache::Candidate& cached :
@@ -88,7 +93,7 @@ void Candidates::add_cached(const Blob& planned, std::vector<Candidate>& result)
     if (!is_made(planned)) continue;
     Candidate candidate{{cached_type(planned, cached.compressor), cached.digest, 0},
                         std::move(mount_from)};
-    if (!candidate.descriptor.media_type.empty() && is_acceptable(planned, candidate.descriptor))
+    if (!candidate.descriptor.media_type.empty() && is_acceptable(layer, candidate.descriptor))
       result.push_back(std::move(candidate));
   }
 }

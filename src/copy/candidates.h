@@ -6,6 +6,7 @@
 
 #include "copy/blob_info_cache.h"
 #include "copy/layers.h"
+#include "copy/plan.h"
 
 #include <tug/blob.h>
 #include <tug/copy.h>
@@ -30,15 +31,15 @@ class Candidates {
   // The destination's present image and its config: its layers are paired with diff IDs.
   void learn_from(const Manifest& existing, std::string_view config_bytes);
   // The layer that image has for `layer`'s tar, if its compression is one that may be used.
-  [[nodiscard]] std::optional<Descriptor> known_there(const Blob& layer) const;
+  [[nodiscard]] std::optional<Descriptor> known_there(const PlannedBlob& layer) const;
 
   // In the order in which to ask. The blob info cache is read for it.
-  [[nodiscard]] std::vector<Candidate> of(const Blob& planned) const;
+  [[nodiscard]] std::vector<Candidate> of(const PlannedBlob& planned) const;
 
  private:
-  [[nodiscard]] bool is_acceptable(const Blob& planned, const Descriptor& layer) const;
-  [[nodiscard]] std::optional<Candidate> original(const Blob& planned) const;
-  void add_cached(const Blob& planned, std::vector<Candidate>& result) const;
+  [[nodiscard]] bool is_acceptable(const PlannedBlob& planned, const Descriptor& layer) const;
+  [[nodiscard]] std::optional<Candidate> original(const PlannedBlob& layer) const;
+  void add_cached(const PlannedBlob& layer, std::vector<Candidate>& result) const;
   [[nodiscard]] std::string cached_type(const Blob& planned, std::string_view compressor) const;
   void add_location(const std::string& name, std::vector<RegistryReference>& mount_from) const;
 

@@ -1,6 +1,8 @@
 #include "copy/execute.h"
 
 #include "base/parallel.h"
+#include "base/strings.h"
+#include "copy/attached.h"
 #include "copy/blob_mover.h"
 #include "copy/candidates.h"
 #include "copy/finals.h"
@@ -50,15 +52,17 @@ class Copy {
 
   CopyReport run() {
     const auto start = std::chrono::steady_clock::now();
-    plan_ = make_plan(source_, options_, stop_);
+    plan_ = make_plan(source_, options_, destination_.form(), stop_);
     check_intake();
     check_compression();
+    check_attached();
     progress_.line(plan_.top().index ? "Getting image list signatures"
                                      : "Getting image source signatures");
     // Where the source reads from is known only now: it may be a mirror.
     candidates_.emplace(options_, environment_.cache, source_.repository(), repository_);
     blobs_.emplace(plan_, options_, environment_, *candidates_, destination_, progress_, stop_);
     finish_against_destination();
+    copy_what_is_attached();
     report_.elapsed = std::chrono::steady_clock::now() - start;
     return std::move(report_);
   }
@@ -86,21 +90,50 @@ class Copy {
                                         top.descriptor().digest.str() + " is an index of images")
           .set_hint("copy one of them: without --all, with --override-arch for another platform");
     }
-    if (intake.plain_layers && options_.preserve_digests) {
-      throw Error(ErrorKind::usage,
-                  "the destination keeps neither manifests nor compressed layers, and "
-                  "--preserve-digests forbids to change them")
-          .set_hint("oci:, oci-archive:, dir: and docker:// keep them");
-    }
   }
 
   // What cannot be compressed as asked for is said before anything is sent.
   void check_compression() const {
-    if (destination_.intake().plain_layers) return;
     const CompressionSpec spec = layer_compression(options_);
     for (const PlannedBlob& planned : plan_.blobs) {
-      if (planned.blob.form == Blob::Form::layer_tar)
+      if (planned.blob.form == Blob::Form::layer_tar && !planned.is_plain)
         (void)compressed_media_type(planned.blob.descriptor.media_type, spec.format);
+    }
+  }
+
+  // --- referrers and digest tags
+
+  void check_attached() {
+    const bool is_asked = options_.referrers || options_.digest_tags;
+    if (!is_asked) return;
+    check_holds_attached(destination_, plan_.top().original.digest, options_);
+    if (plan_.changes.empty() && !options_.strip_removed_platforms) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("--{}: they are about the image as it is, but {}",
+                            options_.referrers ? "referrers" : "digest-tags",
+                            plan_.changes.empty() ? "platforms are removed from the index"
+                                                  : join(plan_.changes, " and ")));
+  }
+
+  void copy_what_is_attached() {
+    std::vector<Digest> subjects{plan_.top().original.digest};
+    for (std::size_t node = 0; node + 1 < plan_.nodes.size(); ++node)
+      subjects.push_back(plan_.nodes[node].original.digest);
+    if (options_.referrers || options_.digest_tags) {
+      for (const CopyReport& each : copy_attached(source_, destination_, subjects, options_,
+                                                  environment_, progress_, stop_)) {
+        report_.attached.push_back(each.manifest);
+        report_.bytes_sent += each.bytes_sent;
+      }
+      return;
+    }
+    const bool has_some = std::any_of(subjects.begin(), subjects.end(), [&](const Digest& subject) {
+      return source_.knows_attached(subject);
+    });
+    if (has_some) {
+      progress_.note(
+          "the source has signatures or other referrers of the image, which are not copied; "
+          "--referrers and --digest-tags copy them");
     }
   }
 
@@ -175,6 +208,7 @@ class Copy {
     if (!tag_names(top.descriptor) || !children_are_there()) return false;
     refuse_changed_digest(top.descriptor);
     progress_.line("Skipping: image already present at destination");
+    note_changes(top.descriptor);
     for (std::size_t blob = 0; blob < plan_.blobs.size(); ++blob)
       blobs_->assume_there(blob, *expected(blob));
     report_.skipped = true;
@@ -196,9 +230,9 @@ class Copy {
   }
 
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
-    const Blob& planned = plan_.blobs[blob].blob;
-    return planned.form == Blob::Form::exact ? planned.descriptor
-                                             : candidates_->known_there(planned);
+    const PlannedBlob& planned = plan_.blobs[blob];
+    return planned.blob.form == Blob::Form::exact ? planned.blob.descriptor
+                                                  : candidates_->known_there(planned);
   }
 
   bool tag_names(const Descriptor& ours) {
@@ -251,8 +285,8 @@ class Copy {
     for (const CopyPlan::Node& node : plan_.nodes) {
       if (!node.image) continue;
       if (top.index) {
-        progress_.line(fmt::format("Copying image {} ({}/{})", node.image->manifest.digest().str(),
-                                   ++number, images));
+        progress_.line(
+            fmt::format("Copying image {} ({}/{})", node.original.digest.str(), ++number, images));
       }
       announce(*node.image);
     }
@@ -282,6 +316,7 @@ class Copy {
         !plan_.has_unmade_blobs() ||
         std::all_of(blobs_->states().begin(), blobs_->states().end(),
                     [](const BlobState& state) { return state.made && state.made->size != 0; });
+    note_changes(report_.manifest);
     report_.tags = destination_tags();
     put_additional_tags(finals_.back());
     report_instances();
@@ -304,7 +339,7 @@ class Copy {
     progress_.line(plan_.nodes[top].image ? "Writing manifest to image destination"
                                           : "Writing manifest list to image destination");
     put_nodes({top});
-    note_stripped_platforms(finals_[top].descriptor);
+    note_changes(finals_[top].descriptor);
     report_.manifest = finals_[top].descriptor;
     report_.tags = destination_tags();
     put_additional_tags(finals_[top]);
@@ -363,21 +398,25 @@ class Copy {
   // Whenever something changes the digest, one line says what and why (user-asks 11). Compression
   // of a store's layers always does: the store does not have the blobs that its manifest names.
   void refuse_changed_digest(const Descriptor& descriptor) const {
-    if (options_.preserve_digests && descriptor.digest != plan_.top().descriptor().digest) {
+    if (options_.preserve_digests && descriptor.digest != plan_.top().original.digest) {
       throw Error(ErrorKind::usage,
                   what_changed_the_digest(descriptor) + ", and --preserve-digests forbids it");
     }
     require_destination_digest(descriptor.digest);
   }
-  void note_stripped_platforms(const Descriptor& descriptor) {
-    if (options_.strip_removed_platforms && descriptor.digest != plan_.top().descriptor().digest)
+  void note_changes(const Descriptor& descriptor) {
+    const bool is_told = options_.strip_removed_platforms || !plan_.changes.empty();
+    if (is_told && descriptor.digest != plan_.top().original.digest)
       progress_.note(what_changed_the_digest(descriptor));
+    if (!plan_.losses.empty()) progress_.note(plan_.losses);
   }
   [[nodiscard]] std::string what_changed_the_digest(const Descriptor& descriptor) const {
-    return fmt::format("{}, which changes the digest from {} to {}",
-                       options_.strip_removed_platforms ? "platforms were removed from the index"
-                                                        : "layers had to be compressed",
-                       plan_.top().descriptor().digest.str(), descriptor.digest.str());
+    std::vector<std::string> changes = plan_.changes;
+    if (options_.strip_removed_platforms)
+      changes.emplace_back("platforms are removed from the index");
+    if (changes.empty()) changes.emplace_back("layers have to be compressed");
+    return fmt::format("{}, which changes the digest from {} to {}", join(changes, " and "),
+                       plan_.top().original.digest.str(), descriptor.digest.str());
   }
 
   [[noreturn]] void explain_missing(std::size_t node, MissingBlobsError error) const {

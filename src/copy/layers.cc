@@ -46,7 +46,7 @@ std::string compressed_media_type(std::string_view original, LayerCompression fo
            std::string(format == LayerCompression::gzip ? kGzipSuffix : kZstdSuffix);
   if (format == LayerCompression::zstd) {
     throw Error(ErrorKind::usage, "zstd layers cannot stand in a Docker schema 2 manifest")
-        .set_hint("use --dest-compress-format gzip");
+        .set_hint("convert the image with --format oci, or use --dest-compress-format gzip");
   }
   return std::string(plain) + std::string(kDockerGzipSuffix);
 }
@@ -69,7 +69,7 @@ Descriptor replacement(const Descriptor& original, const Descriptor& made) {
   result.size = made.size;
   const auto format = compression_of(made.media_type);
   result.media_type = format ? compressed_media_type(original.media_type, *format)
-                             : std::string(without_compression(original.media_type));
+                             : plain_media_type(original.media_type);
   for (const std::string_view name : kCompressionAnnotations)
     result.annotations.erase(std::string(name));
   return result;

@@ -25,7 +25,7 @@ CompressionSpec layer_compression(const CopyOptions& options);
 // The media type of `original`, a layer's, when it is compressed with `format`: OCI or Docker kind
 // and the non-distributable prefix stay (containers-storage-format.md 6.2).
 std::string compressed_media_type(std::string_view original, LayerCompression format);
-// The media type of `original`, a layer's, when it is not compressed.
+// The same without any compression.
 std::string plain_media_type(std::string_view original);
 // The compression that a layer's media type names; nullopt for plain tars and unknown types.
 std::optional<LayerCompression> compression_of(std::string_view media_type) noexcept;

@@ -20,7 +20,8 @@
 
 namespace tug {
 
-// An image: its manifest, and where its blobs stand in CopyPlan::blobs.
+// An image: its manifest, as it is to be at the destination (but for what becomes of its layers
+// when they are made), and where its blobs stand in CopyPlan::blobs.
 struct PlannedImage {
   Manifest manifest;
   std::vector<std::size_t>
@@ -39,6 +40,11 @@ struct PlannedIndex {
 struct PlannedBlob {
   Blob blob;
   bool is_config = false;
+  // Of Form::layer_tar: it goes as it is, without compression.
+  bool is_plain = false;
+  // Of Form::layer_tar: the source has it in another compression than is asked for, so that nothing
+  // but that may stand for it.
+  bool is_recompressed = false;
 };
 
 struct CopyPlan {
@@ -48,12 +54,18 @@ struct CopyPlan {
     // Exactly one is set.
     std::optional<PlannedImage> image;
     std::optional<PlannedIndex> index;
+    // At the source.
+    Descriptor original;
     [[nodiscard]] Descriptor descriptor() const {
       return image ? image->manifest.descriptor() : index->index.descriptor();
     }
   };
   std::vector<PlannedBlob> blobs;  // distinct, largest first
   std::vector<Node> nodes;         // children before their parents; the last is the top
+  // What a conversion changes, in clauses ("the image is converted to OCI (--format)"), and a line
+  // that says what is lost by it, or "".
+  std::vector<std::string> changes;
+  std::string losses;
   [[nodiscard]] const Node& top() const { return nodes.back(); }
   // Whether any blob must be made (compressed) before it has its digest, so that the manifests are
   // not final.
@@ -66,11 +78,13 @@ struct CopyPlan {
 Manifest choose_instance(ImageSource& source, ManifestOrIndex document, const Platform& platform,
                          std::string_view otherwise, const std::stop_token& stop);
 
-// Reads the manifests that `options` selects and plans their copy. Throws Error(usage) when an
-// index has no instance for the platform (listing those it has) and for a manifest of another
-// format than options.format, Error(integrity) for indexes nested too deeply (8) or too many
-// manifests (4096).
-CopyPlan make_plan(ImageSource& source, const CopyOptions& options, const std::stop_token& stop);
+// Reads the manifests that `options` selects and plans their copy to a place for images of `form`.
+// Configurations are read where manifests are converted, or layers are to be compressed anew.
+// Throws Error(usage) when an index has no instance for the platform (listing those it has), for
+// what cannot be converted, and when options.preserve_digests forbids what has to be done;
+// Error(integrity) for indexes nested too deeply (8) or too many manifests (4096).
+CopyPlan make_plan(ImageSource& source, const CopyOptions& options, const ImageForm& form,
+                   const std::stop_token& stop);
 
 }  // namespace tug
 

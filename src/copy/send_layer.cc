@@ -1,8 +1,6 @@
 #include "copy/send_layer.h"
 
-#include "base/hash.h"
 #include "base/stop.h"
-#include "copy/layers.h"
 #include "stream/file_source.h"
 
 #include <fmt/format.h>
@@ -48,39 +46,6 @@ class PrefixedSource : public DigestingSource {
   std::size_t position_ = 0;
   std::unique_ptr<DigestingSource> rest_;
 };
-
-// Hashes what it hands on, unless somebody has said what it is: `inner` checks that itself.
-class HashingSource final : public DigestingSource {
- public:
-  HashingSource(std::unique_ptr<ByteSource> inner, std::optional<Descriptor> expected)
-      : inner_(std::move(inner)), expected_(std::move(expected)) {}
-
-  std::size_t read(std::span<std::byte> buffer) override {
-    const std::size_t got = inner_->read(buffer);
-    if (!expected_) hasher_.update(std::span<const std::byte>(buffer).first(got));
-    size_ += got;
-    return got;
-  }
-  [[nodiscard]] Descriptor result() const override {
-    if (expected_) return *expected_;
-    return {{}, Digest::from_bytes(DigestAlgorithm::sha256, hasher_.finish()), size_};
-  }
-
- private:
-  const std::unique_ptr<ByteSource> inner_;
-  const std::optional<Descriptor> expected_;
-  Hasher hasher_;
-  std::uint64_t size_ = 0;
-};
-
-// The tar that `layer` is, or decompresses to.
-std::unique_ptr<ByteSource> open_plain(const Blob& layer) {
-  if (layer.form == Blob::Form::layer_tar) return layer.open(0);
-  const Descriptor& descriptor = layer.descriptor;
-  const std::string name = "layer " + descriptor.digest.str();
-  return decompressing_source(
-      verifying_source(layer.open(0), descriptor.digest, descriptor.size, name), name);
-}
 
 std::string read_prefix(ByteSource& source, const std::stop_token& stop) {
   std::string prefix(kKnownInTime, '\0');
@@ -143,15 +108,17 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
   return {std::move(made), size, false};
 }
 
-SentLayer send_plain(const Blob& layer, ImageDestination& destination, const SentCallback& sent,
+SentLayer send_plain(const Blob& layer, bool knows_size, const std::string& type,
+                     ImageDestination& destination, const SentCallback& sent,
                      const std::stop_token& stop) {
-  StreamedBlob streamed{.media_type = plain_media_type(layer.descriptor.media_type), .open = {}};
-  if (layer.form == Blob::Form::layer_tar)
-    streamed.expected = Descriptor{streamed.media_type, *layer.diff_id, layer.open_size};
-  streamed.open = [&layer, &expected = streamed.expected](std::uint64_t offset) {
-    return std::make_unique<HashingSource>(skipping_source(open_plain(layer), offset), expected);
+  const auto open = [&](std::uint64_t offset) {
+    return hashing_source(layer.open(0), *layer.diff_id,
+                          "the tar of layer " + layer.descriptor.digest.str(), offset);
   };
+  StreamedBlob streamed{.media_type = type, .open = open};
+  if (knows_size) streamed.expected = Descriptor{type, *layer.diff_id, layer.open_size};
   Descriptor made = destination.put_stream(streamed, sent, stop);
+  made.media_type = type;
   const std::uint64_t size = made.size;
   return {std::move(made), size, false};
 }

@@ -34,9 +34,10 @@ SentLayer send_compressed(const Blob& layer, const CompressionSpec& spec, const 
                           ImageDestination& destination, const std::function<CpuPool&()>& pool,
                           const SentCallback& sent, const std::stop_token& stop);
 
-// Puts a layer as a plain tar, for a destination whose intake() wants it so: what is compressed is
-// checked against its descriptor and decompressed on its way. Throws as send_compressed().
-SentLayer send_plain(const Blob& layer, ImageDestination& destination, const SentCallback& sent,
+// The same for a layer that goes as it is, uncompressed. `knows_size`: layer.open_size is the
+// tar's.
+SentLayer send_plain(const Blob& layer, bool knows_size, const std::string& type,
+                     ImageDestination& destination, const SentCallback& sent,
                      const std::stop_token& stop);
 
 }  // namespace tug

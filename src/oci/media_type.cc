@@ -1,6 +1,9 @@
 #include "base/strings.h"
 #include "tug/descriptor.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace tug::media_type {
 
 bool is_manifest(std::string_view type) noexcept {
@@ -17,6 +20,20 @@ bool is_schema1(std::string_view type) noexcept {
 
 bool is_docker(std::string_view type) noexcept {
   return type.starts_with("application/vnd.docker.");
+}
+
+bool is_layer(std::string_view type) noexcept {
+  constexpr std::string_view kLayers[]{kOciLayer,
+                                       kOciLayerGzip,
+                                       kOciLayerZstd,
+                                       kOciNondistributableLayer,
+                                       kDockerLayer,
+                                       kDockerLayerGzip,
+                                       kDockerForeignLayer,
+                                       kOciNondistributableLayerGzip,
+                                       kDockerForeignLayerGzip,
+                                       kOciNondistributableLayerZstd};
+  return std::find(std::begin(kLayers), std::end(kLayers), type) != std::end(kLayers);
 }
 
 bool is_nondistributable(std::string_view type) noexcept {

@@ -26,7 +26,8 @@ namespace {
 constexpr std::size_t kMaxTagPage = 32 * 1024 * 1024;  // some registries ignore n= and send all
 constexpr std::size_t kMaxTagBytes = 64'000'000;       // in memory: about a million tags
 constexpr std::size_t kMaxPages = 10'000;
-constexpr int kReferrerRounds = 3;  // 6.7
+constexpr int kReferrerRounds = 3;              // 6.7
+constexpr std::size_t kMaxReferrers = 100'000;  // of one manifest
 constexpr std::size_t kMaxKeptSessions = 64;
 
 // All that a reader of manifests may be given; without it, registries fall back to schema 1.
@@ -135,6 +136,7 @@ class TagMemory {
 // Where the pages of a list were. The next one is where none before it was.
 class PageLinks {
  public:
+  [[nodiscard]] bool empty() const noexcept { return links_.empty(); }
   void add(const Answer& answer, const std::string& link) {
     memory_.charge(authority(answer.url), link);
     if (!links_.insert(link).second || links_.size() > kMaxPages)
@@ -424,6 +426,43 @@ void Repository::list_referrer(const Referrer& referrer, const std::stop_token& 
         throw host_.failure(answer, scopes_);
     }
   });
+}
+
+// --- referrers -----------------------------------------------------------------------------------
+
+std::vector<Descriptor> Repository::referrers(const Digest& subject, const std::stop_token& stop) {
+  PageLinks links;
+  Call call = read_call("referrers/" + subject.str());
+  call.max_response_bytes = kMaxManifestBytes;
+  std::vector<Descriptor> found;
+  return with_context("listing the referrers of " + subject.str() + " in " + name_.name(), [&] {
+    for (;;) {
+      const Answer answer = read_all(call, stop);
+      const http::Response& response = answer.response;
+      const bool is_page =
+          response.status == 200 && media_type_of(response) == media_type::kOciIndex;
+      // What registries without this API answer: mostly 404, some another refusal, or a web page.
+      if (!is_page && links.empty() && (response.status == 200 || is_refusal(response.status)))
+        return tagged_referrers(subject, stop);
+      if (!is_page) throw host_.failure(answer, scopes_);
+      const Index page = Index::parse(response.body, media_type::kOciIndex);
+      found.insert(found.end(), page.manifests().begin(), page.manifests().end());
+      if (found.size() > kMaxReferrers)
+        throw Error(ErrorKind::limit, fmt::format("there are more than {}", kMaxReferrers));
+      const auto next = next_page(response);
+      if (!next) return found;
+      call.url = host_.resolve_location(answer.url, *next);
+      links.add(answer, call.url->str());
+    }
+  });
+}
+
+std::vector<Descriptor> Repository::tagged_referrers(const Digest& subject,
+                                                     const std::stop_token& stop) {
+  const Answer answer = fetch_manifest(referrers_tag(subject), stop);
+  if (answer.response.status == 404) return {};
+  if (answer.response.status != 200) throw host_.failure(answer, scopes_);
+  return Index::parse(answer.response.body, media_type_of(answer.response)).manifests();
 }
 
 // --- deleting manifests --------------------------------------------------------------------------

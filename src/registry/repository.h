@@ -50,6 +50,10 @@ class Repository {
   void put_manifest(const std::string& identifier, const Descriptor& descriptor,
                     const std::string& bytes, const std::stop_token& stop);
 
+  // The manifests that have `subject` as their subject (6.7): the referrers API, all pages, or the
+  // referrers tag of registries that do not have it. Empty when neither is there.
+  std::vector<Descriptor> referrers(const Digest& subject, const std::stop_token& stop);
+
   // DELETE …/manifests/<digest>: all its tags go with it. Throws Error(not_found) when it is not
   // there, unless an earlier try of this call may have deleted it; Error(denied) with a hint when
   // the registry deletes nothing (405).
@@ -108,6 +112,7 @@ class Repository {
                                        const std::string& bytes, const std::stop_token& stop);
   void check_stored(const Answer& answer, const std::string& identifier, const Digest& digest,
                     const std::stop_token& stop);
+  std::vector<Descriptor> tagged_referrers(const Digest& subject, const std::stop_token& stop);
   bool has_referrers_api(const Digest& subject, const std::stop_token& stop);
   void list_or_note(const Referrer& referrer, const std::stop_token& stop);
   void list_referrer(const Referrer& referrer, const std::stop_token& stop);

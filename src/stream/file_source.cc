@@ -152,6 +152,10 @@ class BoundedSource : public ByteSource {
   const std::string name_;
   std::uint64_t passed_ = 0;
 };
+Hasher hasher_for(const Digest& digest) {
+  return Hasher(digest.algorithm() == DigestAlgorithm::sha256 ? Hasher::Kind::sha256
+                                                              : Hasher::Kind::sha512);
+}
 
 // Hashes what it hands on; the last piece goes out only after the whole was checked.
 class VerifyingSource : public ByteSource {
@@ -162,8 +166,7 @@ class VerifyingSource : public ByteSource {
         digest_(std::move(digest)),
         size_(size),
         name_(std::move(name)),
-        hasher_(digest_.algorithm() == DigestAlgorithm::sha256 ? Hasher::Kind::sha256
-                                                               : Hasher::Kind::sha512) {}
+        hasher_(hasher_for(digest_)) {}
 
   std::size_t read(std::span<std::byte> buffer) override {
     if (checked_) return 0;
@@ -199,6 +202,56 @@ class VerifyingSource : public ByteSource {
   Hasher hasher_;
   std::uint64_t handed_on_ = 0;
   bool checked_ = false;
+};
+
+// The same where nobody knows the size: it is checked when there is nothing more.
+class HashingSource : public DigestingSource {
+ public:
+  HashingSource(std::unique_ptr<ByteSource> inner, Digest digest, std::string name,
+                std::uint64_t skip)
+      : inner_(std::move(inner)),
+        digest_(std::move(digest)),
+        name_(std::move(name)),
+        hasher_(hasher_for(digest_)),
+        skip_(skip) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    while (!ended_) {
+      const std::size_t got = inner_->read(buffer);
+      if (got == 0) {
+        check();
+        break;
+      }
+      hasher_.update(std::span<const std::byte>(buffer.first(got)));
+      size_ += got;
+      const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, got));
+      skip_ -= skipped;
+      if (skipped == got) continue;
+      std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(skipped),
+                buffer.begin() + static_cast<std::ptrdiff_t>(got), buffer.begin());
+      return got - skipped;
+    }
+    return 0;
+  }
+
+  [[nodiscard]] Descriptor result() const override { return {"", digest_, size_}; }
+
+ private:
+  void check() {
+    const Digest found = Digest::from_bytes(digest_.algorithm(), hasher_.finish());
+    if (found != digest_)
+      throw Error(ErrorKind::integrity,
+                  fmt::format("{} has the digest {}, not {}", name_, found.str(), digest_.str()));
+    ended_ = true;
+  }
+
+  const std::unique_ptr<ByteSource> inner_;
+  const Digest digest_;
+  const std::string name_;
+  Hasher hasher_;
+  std::uint64_t skip_;
+  std::uint64_t size_ = 0;
+  bool ended_ = false;
 };
 
 }  // namespace
@@ -245,6 +298,12 @@ std::unique_ptr<ByteSource> verifying_source(std::unique_ptr<ByteSource> inner,
                                              const Digest& digest, std::uint64_t size,
                                              std::string name) {
   return std::make_unique<VerifyingSource>(std::move(inner), digest, size, std::move(name));
+}
+
+std::unique_ptr<DigestingSource> hashing_source(std::unique_ptr<ByteSource> inner,
+                                                const Digest& digest, std::string name,
+                                                std::uint64_t skip) {
+  return std::make_unique<HashingSource>(std::move(inner), digest, std::move(name), skip);
 }
 
 }  // namespace tug

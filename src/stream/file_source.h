@@ -6,6 +6,7 @@
 
 #include <tug/blob.h>
 #include <tug/digest.h>
+#include <tug/transport.h>
 
 #include <cstdint>
 #include <memory>
@@ -46,6 +47,13 @@ std::unique_ptr<ByteSource> bounded_source(std::unique_ptr<ByteSource> inner,
 std::unique_ptr<ByteSource> verifying_source(std::unique_ptr<ByteSource> inner,
                                              const Digest& digest, std::uint64_t size,
                                              std::string name);
+
+// Passes `inner` through and hashes it, from its byte 0 on, and yields it from `skip` on. When it
+// ends with another digest than `digest`, it throws Error(integrity) naming `name` in place of the
+// end.
+std::unique_ptr<DigestingSource> hashing_source(std::unique_ptr<ByteSource> inner,
+                                                const Digest& digest, std::string name,
+                                                std::uint64_t skip = 0);
 
 }  // namespace tug
 

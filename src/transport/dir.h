@@ -26,10 +26,11 @@ namespace tug {
 std::unique_ptr<ImageSource> open_dir(const std::string& path,
                                       const std::function<void(std::string_view)>& note);
 
-// `path` is new, empty or holds an image already; its parent must be there. Nothing is written
-// before the first put. Throws Error(usage) for no path, Error(local) for a directory that holds
-// anything else.
-std::unique_ptr<ImageDestination> open_dir_destination(const std::string& path);
+// `layers` says what becomes of layers there. `path` is new, empty or holds an image already; its
+// parent must be there. Nothing is written before the first put. Throws Error(usage) for no path,
+// Error(local) for a directory that holds anything else.
+std::unique_ptr<ImageDestination> open_dir_destination(
+    const std::string& path, ImageForm::Layers layers = ImageForm::Layers::kept);
 
 // The files, as both ends know them.
 namespace dir_files {

@@ -20,10 +20,15 @@ namespace {
 
 class DirDestination final : public ImageDestination {
  public:
-  explicit DirDestination(std::string path) : path_(std::move(path)) { look_at_directory(); }
+  DirDestination(std::string path, ImageForm::Layers layers)
+      : path_(std::move(path)), layers_(layers) {
+    look_at_directory();
+  }
 
   [[nodiscard]] std::string describe() const override { return "dir:" + path_; }
   [[nodiscard]] std::optional<std::string> tag() const override { return std::nullopt; }
+
+  [[nodiscard]] ImageForm form() const override { return {.layers = layers_}; }
 
   // --- what is there. What is broken is as good as absent: it will be written anew.
 
@@ -192,6 +197,7 @@ class DirDestination final : public ImageDestination {
   }
 
   const std::string path_;
+  const ImageForm::Layers layers_;
   mutable std::mutex mutex_;
   std::optional<ImageDirectory> directory_;  // once it is there
   UniqueFd lock_;                            // on `version`, while something is written
@@ -201,9 +207,10 @@ class DirDestination final : public ImageDestination {
 
 }  // namespace
 
-std::unique_ptr<ImageDestination> open_dir_destination(const std::string& path) {
+std::unique_ptr<ImageDestination> open_dir_destination(const std::string& path,
+                                                       ImageForm::Layers layers) {
   dir_files::require_path(path);
-  return std::make_unique<DirDestination>(path);
+  return std::make_unique<DirDestination>(path, layers);
 }
 
 }  // namespace tug

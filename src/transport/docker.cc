@@ -172,6 +172,21 @@ class RegistrySource final : public ImageSource {
     return {descriptor, Blob::Form::exact, std::nullopt, descriptor.size, false, std::move(open)};
   }
 
+  [[nodiscard]] std::vector<Descriptor> referrers(const Digest& subject,
+                                                  std::stop_token stop) override {
+    return repository_.referrers(subject, stop);
+  }
+  [[nodiscard]] std::unique_ptr<ImageSource> beside(const Descriptor& manifest) override {
+    return std::make_unique<RegistrySource>(
+        repository_.host(), reference_.without_identifier().with_digest(manifest.digest), stop_);
+  }
+  [[nodiscard]] std::unique_ptr<ImageSource> beside(const std::string& tag,
+                                                    std::stop_token stop) override {
+    if (!repository_.head_manifest(tag, stop)) return nullptr;
+    return std::make_unique<RegistrySource>(repository_.host(),
+                                            reference_.without_identifier().with_tag(tag), stop_);
+  }
+
  private:
   const RegistryReference reference_;
   registry::PullPlaces places_;
@@ -193,6 +208,12 @@ class RegistryDestination final : public ImageDestination {
   // before it sends anything.
   [[nodiscard]] std::optional<RegistryReference> repository() const override { return reference_; }
   [[nodiscard]] std::optional<std::string> tag() const override { return reference_.tag(); }
+  [[nodiscard]] std::unique_ptr<ImageDestination> beside(
+      const Digest& manifest, const std::optional<std::string>& tag) override {
+    const RegistryReference name = reference_.without_identifier();
+    return std::make_unique<RegistryDestination>(
+        repository_.host(), tag ? name.with_tag(*tag) : name.with_digest(manifest), stop_);
+  }
 
   [[nodiscard]] std::optional<Descriptor> existing(std::stop_token stop) override {
     return repository_.head_manifest(reference_.identifier(), stop);

@@ -142,13 +142,26 @@ class DockerArchiveDestination final : public ArchiveDestination {
 
   [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] std::optional<std::string> tag() const override { return tag_; }
-  [[nodiscard]] Intake intake() const override {
-    return {.plain_layers = true, .in_order = true, .indexes = false};
+  [[nodiscard]] Intake intake() const override { return {.in_order = true, .indexes = false}; }
+  [[nodiscard]] ImageForm form() const override {
+    return {.format = ManifestFormat::docker,
+            .holds_any_format = false,
+            .layers = ImageForm::Layers::plain};
   }
 
-  // The config: layers come as streams.
-  std::uint64_t put_blob(const Blob& blob, const SentCallback& sent, std::stop_token) override {
+  // The config, and layers that the source has plain already: the others come as streams.
+  std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
+                         std::stop_token stop) override {
     const Descriptor& descriptor = blob.descriptor;
+    if (descriptor.media_type != media_type::kDockerConfig) {
+      const std::lock_guard lock(mutex_);
+      if (!layers_.insert(descriptor.digest).second) return 0;
+      file_.add({.name = layer_member(descriptor.digest), .size = descriptor.size},
+                *verifying_source(blob.open(0), descriptor.digest, descriptor.size,
+                                  "layer " + descriptor.digest.str()),
+                sent, stop);
+      return descriptor.size;
+    }
     if (descriptor.size > kMaxConfigBytes) {
       throw Error(ErrorKind::limit, "the config " + descriptor.digest.str() + " has " +
                                         std::to_string(descriptor.size) + " bytes");

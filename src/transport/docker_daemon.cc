@@ -197,6 +197,7 @@ class DaemonDestination final : public ArchiveDestination {
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] std::optional<std::string> tag() const override { return archive_->tag(); }
   [[nodiscard]] Intake intake() const override { return archive_->intake(); }
+  [[nodiscard]] ImageForm form() const override { return archive_->form(); }
 
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {

@@ -22,8 +22,9 @@ constexpr unsigned kDirectoryMode = 0755;
 class OciArchiveDestination final : public ArchiveDestination {
  public:
   OciArchiveDestination(OciReference reference, const std::string& temporary_directory,
-                        std::function<void(std::string_view)> note)
+                        bool accept_plain_layers, std::function<void(std::string_view)> note)
       : reference_(std::move(reference)),
+        layers_(accept_plain_layers ? ImageForm::Layers::any : ImageForm::Layers::compressed),
         note_(std::move(note)),
         file_(reference_.path, temporary_directory) {}
 
@@ -32,6 +33,9 @@ class OciArchiveDestination final : public ArchiveDestination {
     return reference_.name.empty() ? std::nullopt : std::optional(reference_.name);
   }
   [[nodiscard]] Intake intake() const override { return {.in_order = true}; }
+  [[nodiscard]] ImageForm form() const override {
+    return {.format = ManifestFormat::oci, .layers = layers_};
+  }
 
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
@@ -101,6 +105,7 @@ class OciArchiveDestination final : public ArchiveDestination {
   }
 
   const OciReference reference_;
+  const ImageForm::Layers layers_;
   const std::function<void(std::string_view)> note_;
   std::mutex mutex_;
   ArchiveFile file_;
@@ -111,10 +116,11 @@ class OciArchiveDestination final : public ArchiveDestination {
 }  // namespace
 
 std::unique_ptr<ImageDestination> open_oci_archive_destination(
-    const OciReference& reference, const std::string& temporary_directory,
+    const OciReference& reference, const std::string& temporary_directory, bool accept_plain_layers,
     std::function<void(std::string_view)> note) {
   check_destination(reference);
-  return std::make_unique<OciArchiveDestination>(reference, temporary_directory, std::move(note));
+  return std::make_unique<OciArchiveDestination>(reference, temporary_directory,
+                                                 accept_plain_layers, std::move(note));
 }
 
 }  // namespace tug

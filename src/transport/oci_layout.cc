@@ -2,12 +2,14 @@
 
 #include "base/strings.h"
 #include "base/temporary_file.h"
+#include "registry/referrers.h"
 #include "transport/image_archive.h"
 #include "transport/oci_layout_files.h"
 #include "transport/open.h"
 
 #include <tug/error.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <utility>
@@ -72,8 +74,11 @@ struct LayoutFiles {
 
 class OciLayoutSource final : public ImageSource {
  public:
-  OciLayoutSource(OciReference reference, Descriptor image, LayoutFiles blobs)
-      : reference_(std::move(reference)), image_(std::move(image)), blobs_(std::move(blobs)) {}
+  OciLayoutSource(OciReference reference, Descriptor image, LayoutFiles blobs, Index index)
+      : reference_(std::move(reference)),
+        image_(std::move(image)),
+        blobs_(std::move(blobs)),
+        index_(std::move(index)) {}
 
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] RawManifest manifest(std::stop_token stop) override {
@@ -96,10 +101,60 @@ class OciLayoutSource final : public ImageSource {
     return blobs_.files->blob(blobs_.path_of(descriptor.digest), descriptor);
   }
 
+  // In the list are the referrers themselves, as oras writes them, or what the referrers tag of a
+  // registry would name, as regclient does.
+  [[nodiscard]] std::vector<Descriptor> referrers(const Digest& subject,
+                                                  std::stop_token stop) override {
+    std::vector<Descriptor> found;
+    for (const Descriptor& entry : index_.manifests()) {
+      const std::string* name = ref_name(entry);
+      if (name != nullptr && *name == registry::referrers_tag(subject)) {
+        const RawManifest raw = manifest(entry, stop);
+        const Index listed = Index::parse(raw.bytes, raw.media_type);
+        found.insert(found.end(), listed.manifests().begin(), listed.manifests().end());
+      } else if (names_subject(entry, subject, stop)) {
+        found.push_back(entry);
+      }
+    }
+    return found;
+  }
+  [[nodiscard]] std::unique_ptr<ImageSource> beside(const Descriptor& manifest) override {
+    return std::make_unique<OciLayoutSource>(
+        OciReference{reference_.path, "", {}, reference_.transport}, manifest, blobs_, index_);
+  }
+  [[nodiscard]] std::unique_ptr<ImageSource> beside(const std::string& tag,
+                                                    std::stop_token) override {
+    const Descriptor* found = find_by_name(index_, tag);
+    if (found == nullptr) return nullptr;
+    return std::make_unique<OciLayoutSource>(
+        OciReference{reference_.path, tag, {}, reference_.transport}, *found, blobs_, index_);
+  }
+  // By the names in the list.
+  [[nodiscard]] bool knows_attached(const Digest& subject) const override {
+    const std::vector<Descriptor>& entries = index_.manifests();
+    return std::any_of(entries.begin(), entries.end(), [&](const Descriptor& entry) {
+      const std::string* name = ref_name(entry);
+      return name != nullptr && name->starts_with(registry::referrers_tag(subject));
+    });
+  }
+
  private:
+  // An entry that cannot be read is another image's trouble.
+  [[nodiscard]] bool names_subject(const Descriptor& entry, const Digest& subject,
+                                   const std::stop_token& stop) {
+    try {
+      const RawManifest raw = manifest(entry, stop);
+      const auto referrer = registry::referrer_of(raw.bytes, entry);
+      return referrer && referrer->subject == subject;
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
   const OciReference reference_;
   const Descriptor image_;
   const LayoutFiles blobs_;
+  const Index index_;  // as it was when the layout was opened
 };
 
 // A layout whose index was read.
@@ -232,8 +287,9 @@ std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir) {
   OpenedLayout layout = open_layout(reference.path);
   const Descriptor image = select_image(layout.index, reference);
+  const Index index = layout.index;
   return std::make_unique<OciLayoutSource>(reference, image,
-                                           blobs_of(std::move(layout), shared_blob_dir));
+                                           blobs_of(std::move(layout), shared_blob_dir), index);
 }
 
 std::unique_ptr<ImageSource> open_oci_archive(const OciReference& reference,
@@ -241,8 +297,9 @@ std::unique_ptr<ImageSource> open_oci_archive(const OciReference& reference,
                                               const std::stop_token& stop) {
   OpenedLayout layout = open_archive(reference.path, temporary_directory, stop);
   const Descriptor image = select_image(layout.index, reference);
+  const Index index = layout.index;
   return std::make_unique<OciLayoutSource>(reference, image,
-                                           blobs_of(std::move(layout), std::nullopt));
+                                           blobs_of(std::move(layout), std::nullopt), index);
 }
 
 void check_destination(const OciReference& reference) {

@@ -22,9 +22,10 @@ constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
 class OciLayoutDestination final : public ImageDestination {
  public:
   OciLayoutDestination(OciReference reference, std::optional<std::string> shared_blob_dir,
-                       std::function<void(std::string_view)> note)
+                       bool accept_plain_layers, std::function<void(std::string_view)> note)
       : reference_(std::move(reference)),
         shared_blob_dir_(std::move(shared_blob_dir)),
+        layers_(accept_plain_layers ? ImageForm::Layers::any : ImageForm::Layers::compressed),
         note_(std::move(note)) {
     look_at_directory();
     look_at_blobs();
@@ -33,6 +34,18 @@ class OciLayoutDestination final : public ImageDestination {
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] std::optional<std::string> tag() const override {
     return reference_.name.empty() ? std::nullopt : std::optional(reference_.name);
+  }
+  // What has no tag is in the list without a name.
+  [[nodiscard]] std::unique_ptr<ImageDestination> beside(
+      const Digest&, const std::optional<std::string>& tag) override {
+    return std::make_unique<OciLayoutDestination>(
+        OciReference{reference_.path, tag.value_or(""), {}}, shared_blob_dir_,
+        layers_ == ImageForm::Layers::any, note_);
+  }
+
+  // Tools that read layouts (umoci, skopeo) know OCI's types only, though it may hold any.
+  [[nodiscard]] ImageForm form() const override {
+    return {.format = ManifestFormat::oci, .layers = layers_};
   }
 
   // --- what is there
@@ -222,6 +235,7 @@ class OciLayoutDestination final : public ImageDestination {
 
   const OciReference reference_;
   const std::optional<std::string> shared_blob_dir_;
+  const ImageForm::Layers layers_;
   const std::function<void(std::string_view)> note_;
   mutable std::mutex mutex_;
   bool is_prepared_ = false;
@@ -234,9 +248,10 @@ class OciLayoutDestination final : public ImageDestination {
 
 std::unique_ptr<ImageDestination> open_oci_layout_destination(
     const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
-    std::function<void(std::string_view)> note) {
+    bool accept_plain_layers, std::function<void(std::string_view)> note) {
   check_destination(reference);
-  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, std::move(note));
+  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, accept_plain_layers,
+                                                std::move(note));
 }
 
 }  // namespace tug

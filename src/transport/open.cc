@@ -96,12 +96,13 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                        options.access, stop);
     case Transport::oci:
       return open_oci_layout_destination(OciReference::parse(reference.rest),
-                                         options.shared_blob_dir, environment.note);
+                                         options.shared_blob_dir, options.accept_plain_layers,
+                                         environment.note);
     case Transport::dir:
-      return open_dir_destination(reference.rest);
+      return open_dir_destination(reference.rest, options.dir_layers);
     case Transport::oci_archive:
       return open_oci_archive_destination(oci_reference(reference), spool_directory(options),
-                                          environment.note);
+                                          options.accept_plain_layers, environment.note);
     case Transport::docker_archive:
       return open_docker_archive_destination(DockerArchiveReference::parse(reference.rest),
                                              options.additional_names, spool_directory(options));

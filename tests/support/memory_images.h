@@ -69,6 +69,8 @@ class MemorySource : public ImageSource {
     add(text);
     return text;
   }
+  // What stands under a digest is another thing.
+  void replace(const Digest& digest, std::string bytes) { blobs_[digest] = std::move(bytes); }
   void set_top(std::string bytes) { top_ = std::move(bytes); }
   // Layers are given as tars that must be compressed (as containers-storage does).
   void give_tars(bool yes) { tars_ = yes; }
@@ -140,6 +142,7 @@ class MemoryRegistry : public ImageDestination {
   std::optional<RegistryReference> repository() const override { return reference_; }
   std::optional<std::string> tag() const override { return reference_.tag(); }
   Intake intake() const override { return wants; }
+  ImageForm form() const override { return wanted; }
 
   std::optional<Descriptor> existing(std::stop_token) override {
     const std::lock_guard lock(mutex);
@@ -240,6 +243,7 @@ class MemoryRegistry : public ImageDestination {
   bool takes_sparse_indexes = false;
   Intake wants;
   std::vector<Digest> received;  // blobs, in the order of their ends
+  ImageForm wanted;
   std::vector<std::string> log;
 
  private:

@@ -60,12 +60,13 @@ class Usage(SystemTest):
     @tug_only
     def test_flags_of_skopeo_that_are_not_supported(self):
         """What asks for a signature or encryption is refused by name; what means other transports is ignored, as skopeo does."""
-        for flag in ("--sign-by=me", "--encryption-key=jwe:k.pem", "--sign-by-sigstore-private-key=k"):
+        for flag in ("--sign-by=me", "--encryption-key=jwe:k.pem", "--sign-by-sigstore-private-key=k", "--sign-by-sq-fingerprint=f", "--sign-by-sigstore=p",
+                     "--sign-passphrase-file=f", "--sign-identity=x", "--encrypt-layer=0", "--decryption-key=k"):
             self.assert_failure(self.tug("copy", flag, HELLO, "docker://127.0.0.1:1/x"), text=flag.split("=")[0])
-        for value, text in (("v2s1", "v2s1"), ("v3", "v3"), ("v2s2", "does not convert")):
+        for value, text in (("v2s1", "v2s1 is not supported"), ("v3", "unknown format .v3."), ("", "unknown format")):
             self.assert_failure(self.tug("copy", "--format", value, "--dry-run", HELLO, "docker://127.0.0.1:1/x"), text=text)
-        result = self.tug("copy", "--dest-compress", "--dest-decompress", "--dest-precompute-digests", "--dest-oci-accept-uncompressed-layers",
-                          "--dest-daemon-host=x", HELLO, "docker://127.0.0.1:1/x", "--retry-times=0")
+        result = self.tug("copy", "--dest-precompute-digests", "--dest-oci-accept-uncompressed-layers", "--dest-daemon-host=x", HELLO,
+                          "docker://127.0.0.1:1/x", "--retry-times=0")
         self.assert_failure(result, text="127.0.0.1:1")
 
     @tug_only

@@ -115,10 +115,12 @@ class Dir(SystemTest):
         self.assertEqual(self.assert_success(self.tug("copy", "--remove-signatures", "dir:image", "dir:b")).err, "")
 
     @tug_only
-    def test_flags_that_would_change_layers(self):
-        """Better a refusal than layers that are not as they were asked for; with another destination skopeo ignores it."""
-        self.assert_failure(self.to_dir("hello:1.0", "image", "--dest-decompress"), text="--dest-decompress")
-        self.assert_success(self.tug("copy", "--dest-decompress", f"oci:{FIXTURES}/hello:1.0", "oci:layout:1"))
+    def test_flags_that_change_layers(self):
+        """They are for dir: alone; elsewhere they are ignored, which one line says."""
+        self.assert_failure(self.to_dir("hello:1.0", "image", "--dest-decompress", "--dest-compress"), text="exclude each other")
+        for flag in ("--dest-compress", "--dest-decompress"):
+            result = self.assert_success(self.tug("copy", flag, f"oci:{FIXTURES}/hello:1.0", f"oci:layout:{flag[7:]}"))
+            self.assertRegex(result.err, f"level=warning msg=.{flag} can only be used if the destination transport is 'dir'")
 
     @tug_only
     def test_places_that_are_refused(self):

@@ -127,7 +127,7 @@ class Help(SystemTest):
         for line, replies in (
                 ("co", ["completion", "copy"]), ("cop", ["copy"]), ("x", []), ("--debug co", ["completion", "copy"]),
                 ("--policy co co", ["completion", "copy"]), ("--dest-creds a:b ins", ["inspect"]), ("help co", ["completion", "copy"]),
-                ("copy --dest-c", ["--dest-cert-dir", "--dest-compress-format", "--dest-compress-level", "--dest-creds"]),
+                ("copy --dest-c", ["--dest-cert-dir", "--dest-compress", "--dest-compress-format", "--dest-compress-level", "--dest-creds"]),
                 ("copy oci", ["oci:"]), ("copy c", ["containers-storage:"]), ("copy ", ["containers-storage:", "docker://", "oci:"]),
                 ("copy oci:x ", ["docker://"]), ("copy oci:x docker:/", ["//"]), ("copy oci:x docker://y ", []),
                 ("copy --all oci:x d", ["docker://"]), ("copy --digestfile f d", ["docker://"]), ("copy --src-tls-verify d", ["docker://"]),

@@ -177,15 +177,15 @@ class Writing(OciDestination):
         self.assertEqual(tree(self.temp), before)
 
     def test_docker_manifest(self):
-        """Kept with its digest, which one line says. (skopeo converts it.)"""
-        result = self.assert_success(self.copy_to("docker-v2s2:image", f"{self.layout()}:1"))
+        """With --preserve-digests it is kept as it is, as skopeo does it, which one line says. (Else it is converted: conversion_test.py)"""
+        result = self.assert_success(self.copy_to("docker-v2s2:image", f"{self.layout()}:1", "--preserve-digests"))
         self.assertRegex(result.err, "level=warning msg=.*is a Docker manifest")
         source, descriptor = fixture("docker-v2s2:image")
         self.assertEqual(Layout(self.layout()).read(Layout(self.layout()).descriptor("1")), source.read(descriptor))
         for name in ("docker-v2s2:list", "nested:nested", "foreign:oci"):
-            self.assert_success(self.copy_to(name, f"{self.layout()}:{name.partition(':')[0]}", "--all"))
+            self.assert_success(self.copy_to(name, f"{self.layout()}:{name.partition(':')[0]}", "--all", "--preserve-digests"))
             back = self.layout(f"back-{name.partition(':')[0]}")
-            self.assert_success(self.copy_to(f"oci:{self.layout()}:{name.partition(':')[0]}", f"{back}:1", "--all"))
+            self.assert_success(self.copy_to(f"oci:{self.layout()}:{name.partition(':')[0]}", f"{back}:1", "--all", "--preserve-digests"))
             self.assertEqual(Layout(back).descriptor("1")["digest"], fixture(name)[1]["digest"])
 
 

@@ -10,12 +10,21 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace tug {
 namespace {
 
 using test::MemoryRegistry;
 using test::MemorySource;
+
+class NotedProgress : public Progress {
+ public:
+  void note(std::string_view text) override { notes.emplace_back(text); }
+  std::vector<std::string> notes;
+};
 
 // One copy with everything that it needs; no cache, no waiting.
 struct Fixture {
@@ -25,7 +34,7 @@ struct Fixture {
   Log log;
   BlobInfoCache cache{"", log};
   CpuPool pool{2};
-  Progress progress;
+  NotedProgress progress;
   CopyReport run(std::stop_token stop = {}) {
     const CopyEnvironment environment{
         [this]() -> CpuPool& { return pool; }, cache, {std::chrono::milliseconds(0)}};
@@ -405,6 +414,174 @@ TEST_CASE("a changed digest is refused with --preserve-digests") {
   }
 }
 
+// A gzip layer over `tar`, and an image with it whose configuration names the tar.
+struct PackedImage {
+  explicit PackedImage(MemorySource& source, std::string_view type = media_type::kOciLayerGzip,
+                       LayerCompression format = LayerCompression::gzip)
+      : tar(std::string(3000, 't') + std::string(type)) {
+    CpuPool pool{1};
+    layer = test::read_all(*compressing_source(memory_source(tar), {format, {}}, pool), 1000);
+    config = R"({"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[")" +
+             Digest::of(tar).str() + R"("]}})";
+    manifest = source.add_image(config, {layer}, std::string(type));
+    source.set_top(manifest);
+  }
+  std::string tar, layer, config, manifest;
+};
+
+Manifest pushed(const Fixture& f, const CopyReport& report) {
+  return Manifest::parse(f.registry.manifests.at(report.manifest.digest));
+}
+
+TEST_CASE("a converted image keeps its layers, and is found again by one question") {
+  Fixture f;
+  const PackedImage image(f.source);
+  f.options.format = ManifestFormat::docker;
+  const CopyReport report = f.run();
+  const Manifest manifest = pushed(f, report);
+  CHECK(manifest.media_type() == media_type::kDockerManifest);
+  CHECK(manifest.config().digest == Digest::of(image.config));
+  CHECK(f.registry.blobs.at(manifest.layers()[0].digest) == image.layer);
+  REQUIRE(f.progress.notes.size() == 1);
+  CHECK(f.progress.notes[0] ==
+        "the image is converted to Docker's schema 2 (--format), which changes the digest from " +
+            Digest::of(image.manifest).str() + " to " + report.manifest.digest.str());
+  f.registry.log.clear();
+  f.source.opened.clear();
+  const CopyReport again = f.run();
+  CHECK(again.skipped);
+  CHECK(again.manifest.digest == report.manifest.digest);
+  CHECK(f.registry.log == std::vector<std::string>{"HEAD manifest"});
+  CHECK(f.source.opened.empty());
+}
+
+TEST_CASE("an index is converted with its images") {
+  Fixture f;
+  const std::string a = f.source.add_image(R"({"architecture":"amd64"})", {"layer a"});
+  const std::string b = f.source.add_image(R"({"architecture":"arm64"})", {"layer b"});
+  f.source.set_top(f.source.add_index(
+      {{a, {"linux", "amd64", "", "", {}}}, {b, {"linux", "arm64", "", "", {}}}}));
+  f.options.instances.kind = InstanceSelection::Kind::all;
+  f.options.format = ManifestFormat::docker;
+  const CopyReport report = f.run();
+  const Index index = Index::parse(f.registry.manifests.at(report.manifest.digest));
+  CHECK(index.media_type() == media_type::kDockerManifestList);
+  REQUIRE(index.manifests().size() == 2);
+  for (const Descriptor& child : index.manifests()) {
+    CHECK(child.media_type == media_type::kDockerManifest);
+    CHECK(child.size == f.registry.manifests.at(child.digest).size());
+    REQUIRE(child.platform);
+  }
+  CHECK(index.manifests()[1].platform->architecture == "arm64");
+  CHECK(f.run().skipped);
+}
+
+TEST_CASE("layers are compressed anew, with true types, and an unchanged image sends nothing") {
+  struct Row {
+    std::string_view type;
+    LayerCompression now;
+    std::optional<LayerCompression> wanted;
+    std::optional<ManifestFormat> format;
+    std::string_view becomes;
+  };
+  const Row rows[] = {{media_type::kOciLayerGzip,
+                       LayerCompression::gzip,
+                       LayerCompression::zstd,
+                       {},
+                       media_type::kOciLayerZstd},
+                      {media_type::kOciLayerZstd,
+                       LayerCompression::zstd,
+                       {},
+                       ManifestFormat::docker,
+                       media_type::kDockerLayerGzip},
+                      {media_type::kOciLayerZstd,
+                       LayerCompression::zstd,
+                       LayerCompression::gzip,
+                       {},
+                       media_type::kOciLayerGzip}};
+  for (const Row& row : rows) {
+    Fixture f;
+    const PackedImage image(f.source, row.type, row.now);
+    f.options.compression = row.wanted;
+    f.options.format = row.format;
+    const CopyReport report = f.run();
+    const Descriptor layer = pushed(f, report).layers()[0];
+    CHECK(layer.media_type == row.becomes);
+    const std::string& bytes = f.registry.blobs.at(layer.digest);
+    CHECK(layer.size == bytes.size());
+    CHECK(test::read_all(*decompressing_source(memory_source(bytes), "it"), 1000) == image.tar);
+    CHECK(f.registry.blobs.count(Digest::of(image.layer)) == 0);
+    f.registry.log.clear();
+    f.source.opened.clear();
+    CHECK(f.run().skipped);
+    CHECK(f.registry.log == std::vector<std::string>{"GET manifest"});
+    CHECK(f.source.opened.count(Digest::of(image.layer)) == 0);
+  }
+}
+
+TEST_CASE("a layer that is asked for in another compression is not taken over in its old one") {
+  Fixture f;
+  const PackedImage image(f.source);
+  CHECK(pushed(f, f.run()).layers()[0].digest == Digest::of(image.layer));
+  f.options.compression = LayerCompression::zstd;
+  CHECK(pushed(f, f.run()).layers()[0].media_type == media_type::kOciLayerZstd);
+}
+
+TEST_CASE("a layer that is not what its configuration says is not sent") {
+  Fixture f;
+  PackedImage image(f.source);
+  std::string config = image.config;
+  config.replace(config.find(Digest::of(image.tar).str()), 71, Digest::of("another tar").str());
+  f.source.set_top(f.source.add_image(config, {image.layer}));
+  f.options.compression = LayerCompression::zstd;
+  CHECK_THROWS_WITH_AS(
+      f.run(), doctest::Contains(("has the digest " + Digest::of(image.tar).str()).c_str()), Error);
+  CHECK(f.registry.tags.empty());
+}
+
+TEST_CASE("a place for plain layers gets their tars") {
+  Fixture f;
+  const PackedImage image(f.source);
+  f.registry.wanted.layers = ImageForm::Layers::plain;
+  const CopyReport report = f.run();
+  const Descriptor layer = pushed(f, report).layers()[0];
+  CHECK(layer.media_type == media_type::kOciLayer);
+  CHECK(layer.size == image.tar.size());
+  CHECK(f.registry.blobs.at(layer.digest) == image.tar);
+  CHECK(f.run().skipped);
+}
+
+TEST_CASE("a zstd layer for a Docker image is refused before anything is sent") {
+  Fixture f;
+  const PackedImage image(f.source, media_type::kDockerLayerGzip);
+  f.options.compression = LayerCompression::zstd;
+  f.options.format = ManifestFormat::docker;
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--format oci"), Error);
+  CHECK(f.registry.log.empty());
+}
+
+TEST_CASE("nothing is sent of what --preserve-digests forbids") {
+  Fixture f;
+  const PackedImage image(f.source);
+  f.options.preserve_digests = true;
+  SUBCASE("a conversion") { f.options.format = ManifestFormat::docker; }
+  SUBCASE("another compression") { f.options.compression = LayerCompression::zstd; }
+  SUBCASE("none") { f.registry.wanted.layers = ImageForm::Layers::plain; }
+  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests forbids it"), Error);
+  CHECK(f.registry.log.empty());
+}
+
+TEST_CASE("a destination by digest takes no converted image") {
+  Fixture f;
+  const PackedImage image(f.source);
+  MemoryRegistry registry("reg.example:5000/team/app@" + Digest::of(image.manifest).str());
+  f.options.format = ManifestFormat::docker;
+  const CopyEnvironment environment{[&]() -> CpuPool& { return f.pool; }, f.cache};
+  CHECK_THROWS_WITH_AS(execute_copy(f.source, registry, f.options, environment, f.progress, {}),
+                       doctest::Contains("the destination names the digest"), Error);
+  CHECK(registry.log.empty());
+}
+
 TEST_CASE("a stop request ends a copy as interrupted") {
   Fixture f;
   f.source.set_top(f.source.add_image("{}", {"one"}));
@@ -429,65 +606,29 @@ std::string gzipped(const std::string& bytes) {
 
 TEST_CASE("a destination that wants plain layers in order gets them so") {
   Fixture f;
-  f.registry.wants = {.plain_layers = true, .in_order = true};
+  f.registry.wants = {.in_order = true};
+  f.registry.wanted = {.layers = ImageForm::Layers::plain};
   const std::string large(100000, 'L');
-  const std::string source = f.source.add_image("{}", {gzipped("small"), gzipped(large), "plain"});
-  f.source.set_top(source);
+  const std::string config = R"({"rootfs":{"diff_ids":[")" + Digest::of("small").str() + R"(",")" +
+                             Digest::of(large).str() + R"("]}})";
+  f.source.set_top(f.source.add_image(config, {gzipped("small"), gzipped(large)}));
   const CopyReport report = f.run();
-  CHECK(f.registry.received == std::vector<Digest>{Digest::of("small"), Digest::of(large),
-                                                   Digest::of("plain"), Digest::of("{}")});
+  CHECK(f.registry.received ==
+        std::vector<Digest>{Digest::of("small"), Digest::of(large), Digest::of(config)});
   const Manifest manifest = Manifest::parse(f.registry.manifests.at(report.manifest.digest));
-  REQUIRE(manifest.layers().size() == 3);
+  REQUIRE(manifest.layers().size() == 2);
   CHECK(manifest.layers()[1].digest == Digest::of(large));
   CHECK(manifest.layers()[1].size == large.size());
   CHECK(manifest.layers()[1].media_type == media_type::kOciLayer);
-}
-
-TEST_CASE("tars go as they are to a destination that wants plain layers") {
-  Fixture f;
-  f.registry.wants = {.plain_layers = true, .in_order = true};
-  f.source.set_top(f.source.add_image("{}", {"a tar", "another"}));
-  f.source.give_tars(true);
-  f.run();
-  CHECK(f.registry.received ==
-        std::vector<Digest>{Digest::of("a tar"), Digest::of("another"), Digest::of("{}")});
-}
-
-TEST_CASE("a compressed layer that is damaged does not become a plain one") {
-  Fixture f;
-  f.registry.wants = {.plain_layers = true, .in_order = true};
-  const std::string layer = gzipped("content");
-  // The same size, another content.
-  std::string damaged = layer;
-  damaged[5] ^= 1;  // of the time in the gzip header, which nobody checks
-  struct Damaged : MemorySource {
-    std::string bytes;
-    std::vector<Blob> layers(const Manifest& manifest) override {
-      std::vector<Blob> all = MemorySource::layers(manifest);
-      all[0].open = [this](std::uint64_t offset) { return memory_source(bytes, offset); };
-      return all;
-    }
-  } source;
-  source.bytes = damaged;
-  source.set_top(source.add_image("{}", {layer}));
-  const CopyEnvironment environment{
-      [&f]() -> CpuPool& { return f.pool; }, f.cache, {std::chrono::milliseconds(0)}};
-  CHECK_THROWS_WITH_AS(execute_copy(source, f.registry, f.options, environment, f.progress, {}),
-                       doctest::Contains("has the digest"), Error);
-  CHECK(f.registry.received.empty());
 }
 
 TEST_CASE("what a destination can never hold is said before anything is sent") {
   Fixture f;
   const std::string image = f.source.add_image("{}", {"a"});
   f.source.set_top(f.source.add_index({{image, Platform::parse("linux/amd64")}}));
-  f.registry.wants = {.plain_layers = true, .in_order = true, .indexes = false};
+  f.registry.wants = {.in_order = true, .indexes = false};
   f.options.instances.kind = InstanceSelection::Kind::all;
   CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("holds one image"), Error);
-  f.options.instances.kind = InstanceSelection::Kind::system;
-  f.options.platform = Platform::parse("linux/amd64");
-  f.options.preserve_digests = true;
-  CHECK_THROWS_WITH_AS(f.run(), doctest::Contains("--preserve-digests"), Error);
   CHECK(f.registry.received.empty());
 }
 

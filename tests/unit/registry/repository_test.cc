@@ -313,6 +313,66 @@ TEST_CASE("tags come a page at a time") {
   CHECK(pages == std::vector<std::size_t>{2, 1});
 }
 
+// --- referrers -----------------------------------------------------------------------------------
+
+const Digest kReferred = Digest::of("what is referred to");
+const test::HeaderList kIndexType{{"Content-Type", std::string(media_type::kOciIndex)}};
+
+test::HeaderList with_link(const std::string& query) {
+  test::HeaderList headers = kIndexType;
+  headers.emplace_back("Link",
+                       "</v2/team/app/referrers/" + kReferred.str() + query + ">; rel=\"next\"");
+  return headers;
+}
+std::string page_of(std::string_view what) {
+  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)"
+         R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a/b","size":1,)"
+         R"("digest":")" +
+         Digest::of(what).str() + R"("}]})";
+}
+std::vector<std::string> digests_of(const std::vector<Descriptor>& descriptors) {
+  std::vector<std::string> digests;
+  for (const Descriptor& descriptor : descriptors) digests.push_back(descriptor.digest.str());
+  return digests;
+}
+
+TEST_CASE("referrers come from all pages of the API") {
+  RegistryLab lab;
+  lab.registry.script(
+      answers("GET", "/referrers/sha256:[0-9a-f]*$", 200, with_link("?page=2"), page_of("1")));
+  lab.registry.script(answers("GET", "/referrers/.*page=2$", 200, kIndexType, page_of("2")));
+  CHECK(digests_of(lab.repository.referrers(kReferred, lab.stop)) ==
+        std::vector<std::string>{Digest::of("1").str(), Digest::of("2").str()});
+  CHECK(lab.registry.count("GET", "/manifests/") == 0);
+}
+
+TEST_CASE("without the API referrers are what the tag lists") {
+  for (const int status : {404, 400, 405, 200}) {
+    CAPTURE(status);
+    RegistryLab lab;
+    lab.registry.script(answers("GET", "/referrers/", status, {}, "<html>"));
+    CHECK(lab.repository.referrers(kReferred, lab.stop).empty());
+    lab.registry.add_manifest("team/app", referrers_tag(kReferred), page_of("1"),
+                              std::string(media_type::kOciIndex));
+    CHECK(digests_of(lab.repository.referrers(kReferred, lab.stop)) ==
+          std::vector<std::string>{Digest::of("1").str()});
+  }
+}
+
+TEST_CASE("lists of referrers that are strange") {
+  for (const char* body : {"", "{", R"({"schemaVersion":2,"manifests":[1]})"}) {
+    CAPTURE(body);
+    RegistryLab lab;
+    lab.registry.script(answers("GET", "/referrers/", 200, kIndexType, body));
+    check_error(ErrorKind::integrity, "listing the referrers of " + kReferred.str(),
+                [&] { (void)lab.repository.referrers(kReferred, lab.stop); });
+  }
+  RegistryLab lab;
+  lab.registry.script(answers("GET", "/referrers/", 200, with_link("?page=2"), page_of("1")));
+  check_error(ErrorKind::protocol, "without an end",
+              [&] { (void)lab.repository.referrers(kReferred, lab.stop); });
+}
+
 // --- deleting ------------------------------------------------------------------------------------
 
 TEST_CASE("a manifest is deleted by its digest") {

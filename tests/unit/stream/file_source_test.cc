@@ -168,5 +168,18 @@ TEST_CASE("a stream with other content, at every length, is never yielded to its
   }
 }
 
+TEST_CASE("a stream of unknown size is hashed, and ends only when the digest is right") {
+  const std::string bytes(100'000, 'x');
+  for (const std::uint64_t skip : {0ULL, 1ULL, 50'000ULL, 100'000ULL}) {
+    const auto source = hashing_source(memory_source(bytes), Digest::of(bytes), "it", skip);
+    CHECK(read_all(*source, 777) == bytes.substr(static_cast<std::size_t>(skip)));
+    CHECK(source->result().digest == Digest::of(bytes));
+    CHECK(source->result().size == bytes.size());
+  }
+  check_error(ErrorKind::integrity, "the tar has the digest " + Digest::of(bytes).str(), [&] {
+    (void)read_all(*hashing_source(memory_source(bytes), Digest::of("y"), "the tar"), 777);
+  });
+}
+
 }  // namespace
 }  // namespace tug

@@ -312,7 +312,7 @@ TEST_CASE("a docker-archive that was written is read, and is the same bytes each
   for (const bool is_known : {false, true}) {
     const auto destination =
         open_destination(dir.path() + "/out.tar:q.io/app:1", {parse_additional_tag("other:2")});
-    CHECK(destination->intake().plain_layers);
+    CHECK(destination->intake().in_order);
     CHECK_FALSE(destination->intake().indexes);
     CHECK(destination->tag() == "1");
     put(*destination, config, {kOne, kTwo, kOne}, is_known);

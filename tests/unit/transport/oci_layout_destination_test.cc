@@ -26,7 +26,8 @@ using test::TempDir;
 std::unique_ptr<ImageDestination> open_at(const std::string& path, const std::string& name = "",
                                           std::vector<std::string>* notes = nullptr) {
   return open_oci_layout_destination(OciReference::parse(name.empty() ? path : path + ":" + name),
-                                     std::nullopt, [notes](std::string_view text) {
+                                     std::nullopt, /*accept_plain_layers=*/false,
+                                     [notes](std::string_view text) {
                                        if (notes != nullptr) notes->emplace_back(text);
                                      });
 }
@@ -187,7 +188,7 @@ TEST_CASE("blobs go to a directory that layouts share") {
   MemorySource source;
   const std::string text = source.add_image("{}", {"one"});
   const auto destination =
-      open_oci_layout_destination(OciReference::parse(path + ":1"), shared, nullptr);
+      open_oci_layout_destination(OciReference::parse(path + ":1"), shared, false, nullptr);
   put_image(*destination, source, text);
   destination->finish(kNoStop);
   CHECK(test::files_in(path) == std::set<std::string>{"oci-layout", "index.json"});

@@ -412,4 +412,65 @@ TEST_CASE("a layer that shrinks while it is read never yields its last byte") {
   });
 }
 
+// --- referrers, and other images of the layout
+
+namespace {
+std::string referring_to(const Descriptor& subject, const std::string& text) {
+  return R"({"schemaVersion":2,"mediaType":")" + std::string(media_type::kOciManifest) +
+         R"(","artifactType":"a/b","config":)" + Layout::text_of(subject) +
+         R"(,"layers":[],"x":")" + text + R"(","subject":)" + Layout::text_of(subject) + "}";
+}
+std::string tag_of(const Descriptor& subject) {
+  return "sha256-" + std::string(subject.digest.hex());
+}
+std::vector<Digest> referrers_of(ImageSource& source, const Descriptor& subject) {
+  std::vector<Digest> digests;
+  for (const Descriptor& each : source.referrers(subject.digest, {}))
+    digests.push_back(each.digest);
+  return digests;
+}
+}  // namespace
+
+TEST_CASE("referrers are entries with that subject, and what an entry of the tag's name lists") {
+  Layout layout;
+  const Descriptor one =
+      layout.put_blob(referring_to(layout.manifest_, "one"), media_type::kOciManifest);
+  const Descriptor two =
+      layout.put_blob(referring_to(layout.manifest_, "two"), media_type::kOciManifest);
+  const Descriptor others =
+      layout.put_blob(referring_to(layout.layer_, "other"), media_type::kOciManifest);
+  const Descriptor list = layout.put_blob(
+      R"({"schemaVersion":2,"manifests":[)" + Layout::text_of(two) + "]}", media_type::kOciIndex);
+  Descriptor lost = others;
+  lost.digest = Digest::of("lost");
+  layout.write_index({Layout::text_of(layout.manifest_, named("1.0")), Layout::text_of(lost),
+                      Layout::text_of(one), Layout::text_of(others),
+                      Layout::text_of(list, named(tag_of(layout.manifest_)))});
+  const auto source = layout.open(":1.0");
+  CHECK(referrers_of(*source, layout.manifest_) == std::vector<Digest>{one.digest, two.digest});
+  CHECK(referrers_of(*source, two).empty());
+  CHECK(Digest::of(source->beside(two)->manifest({}).bytes) == two.digest);
+  CHECK(source->knows_attached(layout.manifest_.digest));
+  CHECK_FALSE(source->knows_attached(two.digest));
+
+  layout.dir().write("blobs/sha256/" + std::string(list.digest.hex()),
+                     std::string(static_cast<std::size_t>(list.size), 'x'));
+  check_error_parts(ErrorKind::integrity, {std::string(list.digest.hex())},
+                    [&] { (void)source->referrers(layout.manifest_.digest, {}); });
+}
+
+TEST_CASE("another image of a layout is opened by its name") {
+  Layout layout;
+  const std::string signature = tag_of(layout.manifest_) + ".sig";
+  layout.write_index({Layout::text_of(layout.manifest_, named("1.0")),
+                      Layout::text_of(layout.manifest_, named(signature))});
+  const auto source = layout.open(":1.0");
+  CHECK(source->knows_attached(layout.manifest_.digest));
+  CHECK(source->beside("none", {}) == nullptr);
+  const auto other = source->beside(signature, {});
+  REQUIRE(other);
+  CHECK(other->describe() == "oci:" + layout.path() + ":" + signature);
+  CHECK(Digest::of(other->manifest({}).bytes) == layout.manifest_.digest);
+}
+
 }  // namespace tug

@@ -1,0 +1,32 @@
+// The configuration of an image (image spec, config.md), as a conversion has to rewrite it. Pure.
+#ifndef TUG_OCI_IMAGE_CONFIG_H_
+#define TUG_OCI_IMAGE_CONFIG_H_
+
+#include <tug/descriptor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tug {
+
+struct OciConfig {
+  std::string bytes;
+  // Members that had a value and a meaning, but have no place in an OCI configuration:
+  // "Healthcheck", "OnBuild", "Shell", …
+  std::vector<std::string> lost;
+};
+
+// Docker's configuration `docker` as containers/image 5.22 writes it into an OCI image, byte for
+// byte: only the members that the OCI specification knows, in the order of its Go structure, times
+// and text as Go writes them. (Newer versions of it put `variant` behind `os.features`.) Throws
+// Error(integrity) when it is no such configuration.
+OciConfig oci_config(std::string_view docker);
+
+// The platform that a configuration says it is for. Throws Error(integrity) for one that has no
+// architecture or os.
+Platform platform_of_config(std::string_view config);
+
+}  // namespace tug
+
+#endif  // TUG_OCI_IMAGE_CONFIG_H_
