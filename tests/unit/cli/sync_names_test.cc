@@ -36,9 +36,9 @@ TEST_CASE("paths are cleaned as Go's path package does it") {
                                                       {"/a/../..", "/"},
                                                       {"../../a/", "../../a"},
                                                       {"h:5000/x/../y//", "h:5000/y"}};
-  for (const auto& [path, cleaned] : rows) {
-    CAPTURE(path);
-    CHECK(clean_path(path) == cleaned);
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    CHECK(clean_path(row.first) == row.second);
   }
   CHECK(join_paths("", "") == "");
   CHECK(join_paths("", "a/") == "a");
@@ -46,9 +46,9 @@ TEST_CASE("paths are cleaned as Go's path package does it") {
   CHECK(join_paths("a/", "/b") == "a/b");
   const std::pair<const char*, const char*> bases[] = {
       {"", "."}, {"/", "/"}, {"///", "/"}, {"a", "a"}, {"a/b/", "b"}, {"h:5000/app:v1", "app:v1"}};
-  for (const auto& [path, base] : bases) {
-    CAPTURE(path);
-    CHECK(base_of_path(path) == base);
+  for (const auto& row : bases) {
+    CAPTURE(row.first);
+    CHECK(base_of_path(row.first) == row.second);
   }
 }
 
