@@ -459,7 +459,7 @@ std::vector<Descriptor> Repository::referrers(const Digest& subject, const std::
 
 std::vector<Descriptor> Repository::tagged_referrers(const Digest& subject,
                                                      const std::stop_token& stop) {
-  const Answer answer = fetch_manifest(referrers_tag(subject), stop);
+  const Answer answer = fetch_manifest(referrers_tag(subject), true, stop);
   if (answer.response.status == 404) return {};
   if (answer.response.status != 200) throw host_.failure(answer, scopes_);
   return Index::parse(answer.response.body, media_type_of(answer.response)).manifests();

@@ -139,7 +139,11 @@ class RegistrySource final : public ImageSource {
  public:
   RegistrySource(registry::Hosts& hosts, const RegistryReference& reference,
                  const RegistryAccess& access, std::stop_token stop)
-      : reference_(reference), places_(hosts, reference, access), stop_(std::move(stop)) {}
+      : hosts_(hosts),
+        reference_(reference),
+        access_(access),
+        places_(hosts, reference, access),
+        stop_(std::move(stop)) {}
 
   [[nodiscard]] std::string describe() const override { return "docker://" + reference_.str(); }
   [[nodiscard]] std::optional<RegistryReference> repository() const override {
@@ -174,21 +178,26 @@ class RegistrySource final : public ImageSource {
 
   [[nodiscard]] std::vector<Descriptor> referrers(const Digest& subject,
                                                   std::stop_token stop) override {
-    return repository_.referrers(subject, stop);
+    return itself().referrers(subject, stop);
   }
   [[nodiscard]] std::unique_ptr<ImageSource> beside(const Descriptor& manifest) override {
     return std::make_unique<RegistrySource>(
-        repository_.host(), reference_.without_identifier().with_digest(manifest.digest), stop_);
+        hosts_, reference_.without_identifier().with_digest(manifest.digest), access_, stop_);
   }
   [[nodiscard]] std::unique_ptr<ImageSource> beside(const std::string& tag,
                                                     std::stop_token stop) override {
-    if (!repository_.head_manifest(tag, stop)) return nullptr;
-    return std::make_unique<RegistrySource>(repository_.host(),
-                                            reference_.without_identifier().with_tag(tag), stop_);
+    if (!itself().head_manifest(tag, stop)) return nullptr;
+    return std::make_unique<RegistrySource>(hosts_, reference_.without_identifier().with_tag(tag),
+                                            access_, stop_);
   }
 
  private:
+  // What there is beside an image, a mirror may not know: the registry is asked.
+  registry::Repository& itself() { return places_.at(places_.count() - 1).repository(); }
+
+  registry::Hosts& hosts_;
   const RegistryReference reference_;
+  const RegistryAccess access_;
   registry::PullPlaces places_;
   const std::stop_token stop_;
 };
