@@ -613,7 +613,11 @@ Error Transfer::tls_error(const std::string& reason) const {
                        contains(reason, "unknown protocol");
   if (not_tls) {
     Error error(ErrorKind::tls, fmt::format("TLS: {} speaks plain HTTP, not https", peer()));
-    error.set_hint("--tls-verify=false, or insecure = true in registries.conf, allows plain HTTP");
+    // Who does not verify allowed it already.
+    if (!exchange_.tls || exchange_.tls->config.verify) {
+      error.set_hint(
+          "--tls-verify=false, or insecure = true in registries.conf, allows plain HTTP");
+    }
     return error;
   }
   if (contains(reason, "alert")) {

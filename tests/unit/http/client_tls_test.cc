@@ -192,6 +192,7 @@ TEST_CASE("plain http on the https port is told apart (F03)") {
     CAPTURE(std::string(error.what()));
     CHECK(error.kind() == ErrorKind::tls);
     CHECK(says(error, "speaks plain HTTP"));
+    CHECK(says(error, "--tls-verify=false") == verify);
   }
   CHECK(server.request_count() == 0);
 }
