@@ -3,6 +3,7 @@
 #include "cli/delete_verb.h"
 #include "cli/help_verbs.h"
 #include "cli/inspect_verb.h"
+#include "cli/layers_verb.h"
 #include "cli/list_tags_verb.h"
 #include "cli/login_verb.h"
 #include "cli/manifest_digest_verb.h"
@@ -78,10 +79,10 @@ std::vector<Option> retry_options() {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table{
-      copy_verb(), inspect_verb(),         list_tags_verb(),    delete_verb(),
-      sync_verb(), manifest_digest_verb(), login_verb(),        logout_verb(),
-      step_verb(), completion_verb(),      generate_docs_verb()};
+  static const std::vector<Verb> table{copy_verb(),   inspect_verb(),    list_tags_verb(),
+                                       delete_verb(), sync_verb(),       manifest_digest_verb(),
+                                       layers_verb(), login_verb(),      logout_verb(),
+                                       step_verb(),   completion_verb(), generate_docs_verb()};
   return table;
 }
 

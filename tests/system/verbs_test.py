@@ -8,17 +8,19 @@ import base64
 import json
 import pathlib
 import re
+import shutil
 import sys
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case, layouts  # noqa: E402
-from support.case import FIXTURES, IS_SKOPEO, SystemTest, registry_for_class, sanitizer, tug_only  # noqa: E402
+from support.case import FIXTURES, IS_SKOPEO, SystemTest, fixture, registry_for_class, sanitizer, tug_only  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.loopback_server import Handler, LoopbackServer  # noqa: E402
 from support.registry import Registry  # noqa: E402
 from support.token_server import TokenServer, User  # noqa: E402
+from support.trees import tree  # noqa: E402
 
 HELLO = f"oci:{FIXTURES}/hello:1.0"
 NO_DIGEST = "sha256:" + "1" * 64
@@ -274,6 +276,31 @@ class VerbsTest(SystemTest):
             if not IS_SKOPEO:
                 self.assert_failure(ours, text=f"(?i){says}", code=theirs.code)
         return ours
+
+    # ---- layers
+
+    def test_layers(self):
+        """The directory of either program: what is in it, who may read it, and what is said."""
+        layout, descriptor = fixture("hello:1.0")
+        layer = layout.read_json(descriptor)["layers"][0]["digest"]
+        short = layer.removeprefix("sha256:")
+        nothing = "sha256:" + 64 * "0"
+        for arguments, code in (([HELLO], 0), ([HELLO, layer], 0), ([HELLO, short, layer], 0), ([f"oci:{FIXTURES}/multi:all"], 0), ([], 1), ([HELLO, "sha256:00"], 1)):
+            with self.subTest(arguments):
+                trees = []
+                for program in ("skopeo", None):
+                    result = self.tug("--insecure-policy", "layers", *arguments, program=program)
+                    self.assertEqual((result.code, result.out), (code, ""), str(result))
+                    self.assertEqual(result.err.splitlines()[0], "DEPRECATED: skopeo layers is deprecated in favor of skopeo copy")
+                    made = list(self.temp.glob("layers-*"))
+                    self.assertEqual(len(made), code == 0, made)
+                    for directory in made:
+                        trees.append((oct(directory.stat().st_mode), tree(directory)))
+                        shutil.rmtree(directory)
+                self.assertEqual(trees[1:], trees[:1] if code == 0 else [])
+        if not IS_SKOPEO:
+            self.assertEqual(self.tug("layers", HELLO, nothing).code, 1)
+            self.assertEqual(list(self.temp.glob("layers-*")), [])
 
     # ---- inspect
 
