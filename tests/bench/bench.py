@@ -3,8 +3,8 @@
 
     tests/bench/bench.py [--tug PATH] [--runs N] [--quick] [--work DIR] [--markdown FILE] [SCENARIO ...]
 
-Scenarios: layout, unchanged, store, store-zstd, store-warm, latency, latency-tls, bulk, and of tug alone or with skopeo only: start, huge,
-store-1, store-huge. All of them by default; tests/bench/compare.sh runs the first ones for the table of README.md.
+Scenarios: layout, unchanged, store, store-zstd, store-warm, latency, latency-tls, bulk, registries, archive, store-oci, and of tug alone or with
+skopeo only: start, huge, store-1, store-huge. All of them by default; tests/bench/compare.sh runs the first ones for the table of README.md.
 Every run of a cold scenario pushes to a fresh registry (Debian's docker-registry, on loopback, storage in --work). Wall is the whole
 process; CPU is user + system of the client alone; RSS its peak. Nothing here is asserted: the tests are elsewhere.
 """
@@ -116,6 +116,11 @@ class Programs:
             "tug": [*copy, "--no-cache", *compression, source, f"docker://{image}"],
             "skopeo": [*copy, *compression, source, f"docker://{image}"],
             "buildah": ["push", "-q", "--tls-verify=false", *for_buildah, STORE_IMAGE, f"docker://{image}"]})
+
+    def between(self, source, destination, *, tug_flags=("--no-cache",)):
+        """What skopeo can copy too, from any place to any place."""
+        copy = ["copy", "-q", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"]
+        return self._present({"tug": [*copy, *tug_flags, source, destination], "skopeo": [*copy, source, destination]})
 
     def tug_has(self, flag):
         return flag in subprocess.run([self.paths["tug"], "copy", "--help"], capture_output=True, text=True, check=True).stdout
@@ -250,6 +255,35 @@ class Bench:
             commands = self.programs.from_layout(layout, f"{registry.address}/bench:1")
             measure(commands["tug"], self.environment)
             self.many_times("layout, unchanged", commands, self.repeats)
+
+    def registries(self):
+        """From one registry to another."""
+        layout = self.files_layout()
+        with Registry(self.work / "source") as source:
+            measure(self.programs.from_layout(layout, f"{source.address}/bench:1")["tug"], self.environment)
+            self.in_turn("registry to registry", lambda image: self.programs.between(f"docker://{source.address}/bench:1", f"docker://{image}"))
+        shutil.rmtree(self.work / "source")
+
+    def archive(self):
+        """What `docker save` writes, whose layers have to be compressed."""
+        self.store_image()
+        archive = self.work / "archive.tar"
+        command = ["skopeo", "copy", "-q", "--insecure-policy", f"containers-storage:{STORE_IMAGE}", f"docker-archive:{archive}:{STORE_IMAGE}"]
+        subprocess.run(command, env=self.environment, check=True)
+        self.in_turn("docker-archive to a registry", lambda image: self.programs.between(f"docker-archive:{archive}", f"docker://{image}"))
+        archive.unlink()
+
+    def store_oci(self):
+        """Into a layout that is not there yet."""
+        self.store_image()
+        results = {}
+        layout = self.work / "copied"
+        commands = self.programs.between(f"containers-storage:{STORE_IMAGE}", f"oci:{layout}:1")
+        for _ in range(self.runs):
+            for program, command in commands.items():
+                results.setdefault(program, []).append(measure(command, self.environment))
+                shutil.rmtree(layout)
+        self.add("store to oci:", results)
 
     def start(self):
         self.many_times("--version", {name: [path, "--version"] for name, path in self.programs.paths.items() if name in ("tug", "skopeo")}, self.repeats)
@@ -427,7 +461,8 @@ def stored_layer_bytes(registry):
 
 
 def main():
-    scenarios = ["start", "layout", "unchanged", "huge", "store", "store-1", "store-zstd", "store-warm", "store-huge", "latency", "latency-tls", "bulk"]
+    scenarios = ["start", "layout", "unchanged", "huge", "store", "store-1", "store-zstd", "store-warm", "store-huge", "latency", "latency-tls", "bulk",
+                 "registries", "archive", "store-oci"]
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tug", default=str(root / "build/release/tug"))

@@ -70,7 +70,7 @@ class CompareTest(SystemTest):
     def test_a_table_comes_out(self):
         table = self.temp / "table.md"
         done = subprocess.run(["sh", str(ROOT / "tests/bench/compare.sh"), "--quick", "--tug", TUG, "--work", str(self.temp), "--markdown", str(table),
-                               "unchanged", "latency", "bulk"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200,
+                               "unchanged", "latency", "bulk", "registries"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200,
                               env={**self.environment, "PYTHONDONTWRITEBYTECODE": "1"})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(done.stderr, "")
@@ -80,7 +80,7 @@ class CompareTest(SystemTest):
         self.assertRegex(head, r"^\| work \| tug \| skopeo \|")
         works = {row.split(" | ")[0].removeprefix("| "): row.split(" | ")[1:3] for row in rows}
         self.assertEqual(list(works), ["layout, unchanged", "5 small layers, 10 ms away, cold", "5 small layers, 10 ms away, unchanged",
-                                       "5 images that share 10 of 11 layers", "the same images again"])
+                                       "5 images that share 10 of 11 layers", "the same images again", "registry to registry"])
         for work, (tug, skopeo) in works.items():
             self.assertRegex(tug, r"^[\d.]+ m?s, CPU [\d.]+ m?s, \d+ MB", work)
             self.assertRegex(skopeo, r"^[\d.]+ m?s \([\d.]+ ×\), CPU [\d.]+ m?s \([\d.]+ ×\)", work)
