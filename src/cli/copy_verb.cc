@@ -96,6 +96,7 @@ Verb copy_verb() {
       "  oci-archive:PATH[:REF]              an OCI image layout in a tar, plain or compressed\n"
       "  docker-archive:PATH[:NAME[:TAG]]    what docker save writes, plain or compressed\n"
       "  containers-storage:NAME[:TAG]       the local store of podman and buildah\n"
+      "  docker-daemon:NAME:TAG              the images of a Docker daemon\n"
       "  docker://HOST[:PORT]/NAME[:TAG|@DIGEST]  a registry\n"
       "Many images: --from-file FILE without arguments, or --all-images SOURCE PREFIX, where "
       "PREFIX\n"

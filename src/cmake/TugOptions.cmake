@@ -7,6 +7,14 @@ if(TUG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${TUG_CCACHE})
 endif()
 
+# In the static build, for code that waits for the network most of its time: 0.8 MB less of 10.9. Layers are put together and compressed
+# in `stream`, which stays fast; hashing is OpenSSL's.
+function(tug_prefer_small target)
+  if(TUG_STATIC)
+    target_compile_options(${target} PRIVATE $<IF:$<CXX_COMPILER_ID:GNU>,-Oz,-Os>)
+  endif()
+endfunction()
+
 function(tug_target_options target)
   target_compile_features(${target} PRIVATE cxx_std_20)
   set_target_properties(${target} PROPERTIES
