@@ -23,6 +23,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tug {
@@ -172,6 +173,11 @@ class ImageDestination {
   // Whether a blob (or a manifest, for has_manifest) with this digest, and size where the place
   // tells one, is there.
   [[nodiscard]] virtual bool has_blob(const Descriptor& descriptor, std::stop_token stop) = 0;
+  // The same of a blob that is put next if it is not there: the question may open its upload. Only
+  // for places that are known to take mounts.
+  [[nodiscard]] virtual bool has_or_open_blob(const Descriptor& descriptor, std::stop_token stop) {
+    return has_blob(descriptor, std::move(stop));
+  }
   // The size of a blob there of which only the digest is known (from the blob info cache); nullopt
   // when it is not there, or its size is not told.
   [[nodiscard]] virtual std::optional<std::uint64_t> blob_size(const Digest& digest,

@@ -168,7 +168,7 @@ Descriptor BlobMover::as_planned(std::size_t blob, const Descriptor& there) cons
 void BlobMover::find(std::size_t blob, const std::stop_token& stop) {
   const bool shares = environment_.blobs && repository_;
   const std::string key = shares ? shared_key(plan_.blobs[blob]) : std::string();
-  if (key.empty()) return find_at_destination(blob, stop);
+  if (key.empty()) return find_at_destination(blob, false, stop);
   find(blob, environment_.blobs->ask(key, *repository_), stop);
 }
 
@@ -190,13 +190,24 @@ void BlobMover::find(std::size_t blob, SharedBlobs::Answer answer, const std::st
     claim.mounted(mounted.has_value());
     if (mounted) return settle(blob, *mounted, BlobOutcome::mounted);
   }
-  find_at_destination(blob, stop);
+  const bool may_open = !claim.elsewhere() && environment_.blobs->mounts(repository_->registry());
+  find_at_destination(blob, may_open, stop);
   // For the copies that come after it, as if it had been sent.
   if (options_.dry_run && !states_[blob].made) claim.is_there(plan_.blobs[blob].blob.descriptor);
 }
 
-void BlobMover::find_at_destination(std::size_t blob, const std::stop_token& stop) {
-  for (const Candidate& candidate : candidates_.of(plan_.blobs[blob])) {
+// `may_open`: the upload of what is missing may be opened by the same request, if it is clear what
+// will be sent.
+void BlobMover::find_at_destination(std::size_t blob, bool may_open, const std::stop_token& stop) {
+  const std::vector<Candidate> candidates = candidates_.of(plan_.blobs[blob]);
+  const bool is_clear = plan_.blobs[blob].blob.form == Blob::Form::exact &&
+                        candidates.size() == 1 && candidates.front().mount_from.empty();
+  if (may_open && is_clear && !options_.dry_run) {
+    const Descriptor& wanted = candidates.front().descriptor;
+    if (destination_.has_or_open_blob(wanted, stop)) settle(blob, wanted, BlobOutcome::existed);
+    return;
+  }
+  for (const Candidate& candidate : candidates) {
     if (auto found = probe(candidate.descriptor, stop)) {
       settle(blob, std::move(*found), BlobOutcome::existed);
       return;

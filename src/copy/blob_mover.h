@@ -67,7 +67,7 @@ class BlobMover {
   void find(std::size_t blob, const std::stop_token& stop);
   void find(std::size_t blob, SharedBlobs::Answer answer, const std::stop_token& stop);
   void await(std::size_t blob, const std::stop_token& stop);
-  void find_at_destination(std::size_t blob, const std::stop_token& stop);
+  void find_at_destination(std::size_t blob, bool may_open, const std::stop_token& stop);
   std::optional<Descriptor> mount(const Descriptor& candidate, const RegistryReference& from,
                                   const std::stop_token& stop);
   std::optional<Descriptor> probe(const Descriptor& candidate, const std::stop_token& stop);

@@ -370,7 +370,9 @@ class Copy {
   std::vector<Refusal> try_to_put(std::vector<std::size_t>& nodes, bool is_last_try) {
     std::mutex mutex;
     std::vector<Refusal> refusals;
-    parallel_for_each(nodes, kParallelManifests, stop_,
+    // Where order is kept, so that the same image makes the same bytes, nothing goes at once.
+    const std::size_t parallel = destination_.intake().in_order ? 1 : kParallelManifests;
+    parallel_for_each(nodes, parallel, stop_,
                       [&](std::size_t node, const std::stop_token& stop) {
                         try {
                           put_node(node, stop);

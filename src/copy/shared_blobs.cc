@@ -41,6 +41,12 @@ SharedBlobs::Answer SharedBlobs::look(const std::string& key, const RegistryRefe
   return Claim(*this, entry, repository, mounts ? entry.first : std::nullopt);
 }
 
+bool SharedBlobs::mounts(const std::string& registry) {
+  const std::lock_guard lock(mutex_);
+  const auto found = mounts_.find(registry);
+  return found != mounts_.end() && found->second.taken > 0;
+}
+
 bool SharedBlobs::may_mount(const std::string& registry) const {
   const auto found = mounts_.find(registry);
   return found == mounts_.end() || found->second.taken > 0 ||

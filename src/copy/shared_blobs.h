@@ -82,6 +82,8 @@ class SharedBlobs {
   // The same, when nobody is busy with it any more: never Busy. Throws Error(interrupted).
   Answer wait(const std::string& key, const RegistryReference& repository,
               const std::stop_token& stop);
+  // Whether this registry has taken a mount.
+  [[nodiscard]] bool mounts(const std::string& registry);
 
  private:
   // One blob at one registry. Repositories by name.

@@ -574,7 +574,8 @@ bool Repository::mount_blob(const Descriptor& descriptor, const std::string& fro
       path(fmt::format("blobs/uploads/?mount={}&from={}", percent_encode(descriptor.digest.str()),
                        percent_encode(from_repository)));
   call.scopes = scopes_;
-  call.scopes.push_back(repository_scope(from_repository, "pull"));
+  if (from_repository != name_.repository())
+    call.scopes.push_back(repository_scope(from_repository, "pull"));
   call.retry = false;
   try {
     const Answer answer = call_write(host_, call, RedirectTo::same_origin, nullptr, stop);

@@ -75,6 +75,7 @@ class Repository {
                                         const std::stop_token& stop);
   // POST …/uploads/?mount=&from= (5.3). False: not mounted; a session that the registry opened
   // instead (202) is kept for the next put_blob of this digest, or for any put_stream.
+  // `from_repository` may be this one.
   bool mount_blob(const Descriptor& descriptor, const std::string& from_repository,
                   const std::stop_token& stop);
 

@@ -256,6 +256,11 @@ class RegistryDestination final : public ImageDestination {
     return found && found->digest == descriptor.digest &&
            (found->size == 0 || found->size == descriptor.size);
   }
+  // A mount from the repository itself is taken if the blob is there, and opens an upload if it is
+  // not (5.3).
+  [[nodiscard]] bool has_or_open_blob(const Descriptor& descriptor, std::stop_token stop) override {
+    return repository_.mount_blob(descriptor, reference_.repository(), stop);
+  }
   // Only a sibling can lend its blobs (5.3): another repository of the same registry.
   [[nodiscard]] bool mount_blob(const Descriptor& descriptor, const RegistryReference& from,
                                 std::stop_token stop) override {

@@ -1316,6 +1316,20 @@ TEST_CASE("a token that cannot be had for the mount does not hinder the push (F4
   CHECK(lab.holds(kLarge));
 }
 
+TEST_CASE("a mount from the repository itself needs no token of its own, and opens the upload") {
+  RegistryLab lab(with_bearer());
+  lab.put(kLarge);
+  const auto tokens = lab.registry.token_count();
+  const std::string own = lab.repository.name().repository();
+  CHECK(lab.repository.mount_blob(blob_of(kLarge).descriptor, own, lab.stop));
+  CHECK_FALSE(lab.repository.mount_blob(blob_of(kSmall).descriptor, own, lab.stop));
+  CHECK(lab.registry.open_sessions() == 1);
+  lab.put(kSmall);
+  CHECK(lab.registry.token_count() == tokens);
+  CHECK(lab.registry.count("POST") == 3);
+  CHECK(lab.registry.open_sessions() == 0);
+}
+
 TEST_CASE("the session that a refused mount opened takes a stream of whatever digest") {
   RegistryLab lab(lab_options());
   CHECK_FALSE(lab.repository.mount_blob(blob_of(kSmall).descriptor, "team/base", lab.stop));
