@@ -88,7 +88,8 @@ build_sqlite() {
   ./configure --prefix="$libraries"
   make sqlite3.c
   # shellcheck disable=SC2086
-  cc -Os -DNDEBUG -D_FORTIFY_SOURCE=2 $flags -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON -c sqlite3.c
+  cc -Os -DNDEBUG -D_FORTIFY_SOURCE=2 $flags -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON \
+    -DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_PROGRESS_CALLBACK -DSQLITE_OMIT_SHARED_CACHE -c sqlite3.c
   ar cr "$work/installed$libraries/lib/libsqlite3.a" sqlite3.o
   install -m 644 sqlite3.h "$work/installed$libraries/include"
   install -m 644 sqlite3.pc "$work/installed$libraries/lib/pkgconfig"

@@ -5,7 +5,7 @@ macro(curl name value)
 endmacro()
 
 curl(CMAKE_BUILD_TYPE Release)
-curl(CMAKE_C_FLAGS "-O2 -DNDEBUG -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong -fcf-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2")
+curl(CMAKE_C_FLAGS "-Os -DNDEBUG -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong -fcf-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2")
 curl(CMAKE_C_FLAGS_RELEASE "")
 curl(CMAKE_INSTALL_LIBDIR lib)
 curl(BUILD_SHARED_LIBS OFF)
