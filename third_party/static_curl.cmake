@@ -21,7 +21,7 @@ curl(CURL_CA_BUNDLE none)
 curl(CURL_CA_PATH none)
 
 # Unused; netrc would ask for home directories by getpwuid(), which loads shared libraries as well.
-foreach(feature ALTSVC COOKIES DOH GETOPTIONS HSTS MIME NETRC NTLM PROGRESS_METER)
+foreach(feature ALTSVC COOKIES CRYPTO_AUTH DOH GETOPTIONS HSTS MIME NETRC NTLM PROGRESS_METER VERBOSE_STRINGS)
   curl(CURL_DISABLE_${feature} ON)
 endforeach()
 foreach(library BROTLI USE_GSSAPI USE_LIBPSL USE_LIBSSH USE_LIBSSH2 ZSTD)
