@@ -108,11 +108,12 @@ void check_config(const StorageConfig& config) {
   if (config.use_composefs) refuse("use_composefs");
 }
 
-// What is made of it all as it was pulled.
+// A blob that came, or the tar of a layer in its place.
 struct Staged {
-  UniqueFd file;
+  UniqueFd file = {};
   Descriptor descriptor;
-  Blob::Form form = Blob::Form::exact;
+  std::uint64_t size = 0;  // of the file
+  bool is_tar = false;
 };
 
 class CountingSource final : public ByteSource {
@@ -147,12 +148,20 @@ class CountingSource final : public ByteSource {
 };
 
 // As containers/storage numbers them; 0: none.
+constexpr unsigned kGzip = 2;
+constexpr unsigned kZstd = 4;
+
 unsigned compression_of_file(int fd) {
   std::array<unsigned char, 4> magic{};
   if (::pread(fd, magic.data(), magic.size(), 0) != static_cast<ssize_t>(magic.size())) return 0;
-  if (magic[0] == 0x1f && magic[1] == 0x8b) return 2;
-  if (magic[0] == 0x28 && magic[1] == 0xb5 && magic[2] == 0x2f && magic[3] == 0xfd) return 4;
+  if (magic[0] == 0x1f && magic[1] == 0x8b) return kGzip;
+  if (magic[0] == 0x28 && magic[1] == 0xb5 && magic[2] == 0x2f && magic[3] == 0xfd) return kZstd;
   return 0;
+}
+
+unsigned compression_of_type(std::string_view media_type) {
+  if (media_type.ends_with("gzip")) return kGzip;
+  return media_type.ends_with("zstd") ? kZstd : 0;
 }
 
 std::vector<Digest> diff_ids_of(const std::string& config) {
@@ -244,7 +253,9 @@ class ContainersStorageDestination final : public ImageDestination {
   }
   [[nodiscard]] Intake intake() const override { return {.in_order = false, .indexes = false}; }
   // The store keeps no blobs: whatever the layers are, the manifest stays what it is.
-  [[nodiscard]] ImageForm form() const override { return {.layers = ImageForm::Layers::kept}; }
+  [[nodiscard]] ImageForm form() const override {
+    return {.layers = ImageForm::Layers::kept, .takes_tars = true};
+  }
 
   // --- what is there
 
@@ -299,12 +310,13 @@ class ContainersStorageDestination final : public ImageDestination {
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
     const Descriptor& descriptor = blob.descriptor;
+    const bool is_tar = blob.form == Blob::Form::stands_for;
     UniqueFd file = stage();
-    copy(*verifying_source(blob.open(0), descriptor.digest, descriptor.size,
-                           "blob " + descriptor.digest.str()),
+    copy(*verifying_source(blob.open(0), is_tar ? *blob.diff_id : descriptor.digest,
+                           blob.open_size, "blob " + descriptor.digest.str()),
          file.get(), sent, stop);
-    keep(std::move(file), descriptor);
-    return descriptor.size;
+    keep(std::move(file), {.descriptor = descriptor, .size = blob.open_size, .is_tar = is_tar});
+    return blob.open_size;
   }
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         std::stop_token stop) override {
@@ -313,7 +325,7 @@ class ContainersStorageDestination final : public ImageDestination {
     copy(*source, file.get(), sent, stop);
     Descriptor made = source->result();
     made.media_type = blob.media_type;
-    keep(std::move(file), made);
+    keep(std::move(file), {.descriptor = made, .size = made.size});
     return made;
   }
 
@@ -451,14 +463,16 @@ class ContainersStorageDestination final : public ImageDestination {
     }
   }
 
-  void keep(UniqueFd file, const Descriptor& descriptor) {
+  void keep(UniqueFd file, Staged staged) {
     const std::lock_guard lock(mutex_);
-    staged_.insert_or_assign(descriptor.digest, Staged{std::move(file), descriptor});
+    staged.file = std::move(file);
+    const Digest digest = staged.descriptor.digest;
+    staged_.insert_or_assign(digest, std::move(staged));
   }
 
   std::unique_ptr<ByteSource> staged_bytes(const Staged& staged) const {
     return file_source(UniqueFd(::fcntl(staged.file.get(), F_DUPFD_CLOEXEC, 0)),
-                       "blob " + staged.descriptor.digest.str(), staged.descriptor.size, 0);
+                       "blob " + staged.descriptor.digest.str(), staged.size, 0);
   }
 
   std::string read_config(const Descriptor& config) const {
@@ -529,7 +543,10 @@ class ContainersStorageDestination final : public ImageDestination {
     std::uint64_t limit = blob.size;
     const std::string name = "layer " + link.blob.digest.str();
     if (const auto found = staged_.find(link.blob.digest); found != staged_.end()) {
-      compression = compression_of_file(found->second.file.get());
+      const Staged& staged = found->second;
+      compression = staged.is_tar ? compression_of_type(staged.descriptor.media_type)
+                                  : compression_of_file(staged.file.get());
+      limit = staged.size;
       bytes = decompressing_source(staged_bytes(found->second), name);
     } else {
       const StoredLayer* stored = stored_layer(link.blob.digest);
