@@ -259,8 +259,8 @@ bool TarReader::read_block(std::span<char> block) {
 
 std::string TarReader::read_header_data(std::uint64_t size) {
   if (size > kMaxHeaderBytes) {
-    throw Error(ErrorKind::limit,
-                fmt::format("{} has a header of more than {}", name_, human_bytes(kMaxHeaderBytes)));
+    throw Error(ErrorKind::limit, fmt::format("{} has a header of more than {}", name_,
+                                              human_bytes(kMaxHeaderBytes)));
   }
   if (segment_.size() > 3 * kMaxHeaderBytes)
     throw Error(ErrorKind::limit, name_ + " has too many headers for one member");
@@ -355,9 +355,9 @@ void TarReader::apply(const Records& records, TarMember& member) const {
 }
 
 void TarReader::fail(const std::string& what) const {
-  throw Error(ErrorKind::integrity,
-              fmt::format("{} is no tar that can be stored: {} (before byte {})", name_, what,
-                          offset_));
+  throw Error(
+      ErrorKind::integrity,
+      fmt::format("{} is no tar that can be stored: {} (before byte {})", name_, what, offset_));
 }
 
 }  // namespace tug

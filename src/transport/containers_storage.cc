@@ -339,7 +339,8 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
 
 }  // namespace
 
-StorageConfig storage_config_of(const StorageReference& reference, const StorageEnvironment& environment) {
+StorageConfig storage_config_of(const StorageReference& reference,
+                                const StorageEnvironment& environment) {
   if (!reference.store) return load_storage_config(environment);
   StorageConfig config;  // its own fields only (1.3)
   config.driver = reference.store->driver;

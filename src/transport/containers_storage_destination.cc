@@ -274,8 +274,8 @@ class ContainersStorageDestination final : public ImageDestination {
       auto bytes = read_file_if_exists(image->big_data_path("manifest"), kMaxManifestBytes);
       if (!bytes) return std::nullopt;
       const Manifest manifest = Manifest::parse(*bytes);
-      const auto config = read_file_if_exists(
-          image->big_data_path(manifest.config().digest.str()), kMaxConfigBytes);
+      const auto config = read_file_if_exists(image->big_data_path(manifest.config().digest.str()),
+                                              kMaxConfigBytes);
       if (!config || Digest::of(*config) != manifest.config().digest) return std::nullopt;
       return RawManifest{std::move(*bytes), manifest.media_type()};
     } catch (const Error&) {
@@ -312,8 +312,8 @@ class ContainersStorageDestination final : public ImageDestination {
     const Descriptor& descriptor = blob.descriptor;
     const bool is_tar = blob.form == Blob::Form::stands_for;
     UniqueFd file = stage();
-    copy(*verifying_source(blob.open(0), is_tar ? *blob.diff_id : descriptor.digest,
-                           blob.open_size, "blob " + descriptor.digest.str()),
+    copy(*verifying_source(blob.open(0), is_tar ? *blob.diff_id : descriptor.digest, blob.open_size,
+                           "blob " + descriptor.digest.str()),
          file.get(), sent, stop);
     keep(std::move(file), {.descriptor = descriptor, .size = blob.open_size, .is_tar = is_tar});
     return blob.open_size;
@@ -344,18 +344,18 @@ class ContainersStorageDestination final : public ImageDestination {
     }
     const std::string id(manifest.config().digest.hex());
     if (!name_.id.empty() && name_.id != id) {
-      throw Error(ErrorKind::usage, "the destination names the image " + name_.id +
-                                        ", but this one is " + id)
+      throw Error(ErrorKind::usage,
+                  "the destination names the image " + name_.id + ", but this one is " + id)
           .set_hint("name it NAME:TAG");
     }
     const std::lock_guard lock(mutex_);
     config_ = read_config(manifest.config());
-    const std::vector<Digest> diff_ids = with_context(
-        "config " + manifest.config().digest.str(), [&] { return diff_ids_of(config_); });
+    const std::vector<Digest> diff_ids = with_context("config " + manifest.config().digest.str(),
+                                                      [&] { return diff_ids_of(config_); });
     if (diff_ids.size() != manifest.layers().size()) {
-      throw Error(ErrorKind::integrity,
-                  "the config lists " + counted(diff_ids.size(), "layer") + ", the manifest " +
-                      std::to_string(manifest.layers().size()));
+      throw Error(ErrorKind::integrity, "the config lists " + counted(diff_ids.size(), "layer") +
+                                            ", the manifest " +
+                                            std::to_string(manifest.layers().size()));
     }
     for (const Digest& diff_id : diff_ids) {
       if (diff_id.algorithm() != DigestAlgorithm::sha256)
@@ -399,9 +399,8 @@ class ContainersStorageDestination final : public ImageDestination {
 
   [[nodiscard]] bool has_all_layers(const StoreSnapshot& snapshot, const StoredImage& image) const {
     const auto chain = snapshot.chain(image.layer);
-    return chain && std::all_of(chain->begin(), chain->end(), [&](const StoredLayer* layer) {
-             return driver_.has(layer->id);
-           });
+    return chain && std::all_of(chain->begin(), chain->end(),
+                                [&](const StoredLayer* layer) { return driver_.has(layer->id); });
   }
 
   // --- what the store had at the start
@@ -541,7 +540,7 @@ class ContainersStorageDestination final : public ImageDestination {
     std::unique_ptr<ByteSource> bytes;
     unsigned compression = 0;
     std::uint64_t limit = blob.size;
-    const std::string name = "layer " + link.blob.digest.str();
+    const std::string name = "it";  // the context says which layer
     if (const auto found = staged_.find(link.blob.digest); found != staged_.end()) {
       const Staged& staged = found->second;
       compression = staged.is_tar ? compression_of_type(staged.descriptor.media_type)
@@ -634,9 +633,8 @@ class ContainersStorageDestination final : public ImageDestination {
     record.set("big-data-names", Json::array());
     record.set("big-data-sizes", Json::object());
     record.set("big-data-digests", Json::object());
-    const auto created =
-        go_time(with_context("config", [&] { return Json::parse(config_); }).string_or_empty(
-            "created"));
+    const auto created = go_time(
+        with_context("config", [&] { return Json::parse(config_); }).string_or_empty("created"));
     record.set("created", created.value_or(storage_time()));
     if (name_.repository.empty()) {
       record.erase("names");
@@ -732,8 +730,8 @@ std::unique_ptr<ImageDestination> open_containers_storage_destination(
   paths.graph_root = config.graph_root;
   paths.image_roots = paths.layer_roots = {config.graph_root};
   const StoreSnapshot snapshot = StoreSnapshot::read(paths);
-  ImageName name = ImageName::parse(
-      reference.image, [&](const std::string& text) -> std::optional<std::string> {
+  ImageName name =
+      ImageName::parse(reference.image, [&](const std::string& text) -> std::optional<std::string> {
         const StoredImage* found = snapshot.find_image(text);
         if (found == nullptr || !found->id.starts_with(text)) return std::nullopt;
         return found->id;

@@ -28,8 +28,8 @@ constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 [[noreturn]] void fail(const char* what, const std::string& path) {
   const int error = errno;
-  throw Error(ErrorKind::local,
-              "cannot " + std::string(what) + " " + printable(path, 500) + ": " + errno_text(error));
+  throw Error(ErrorKind::local, "cannot " + std::string(what) + " " + printable(path, 500) + ": " +
+                                    errno_text(error));
 }
 
 struct CloseDirectory {
@@ -178,10 +178,8 @@ class TreeCopy {
   // The other names of a file that was copied already.
   bool link_to_copy(const std::string& name, const struct stat& status) {
     if (status.st_nlink < 2) return false;
-    const auto [known, is_new] =
-        links_.try_emplace({status.st_dev, status.st_ino}, relative(name));
-    return !is_new &&
-           ::linkat(top_, known->second.c_str(), to_.get(), name.c_str(), 0) == 0;
+    const auto [known, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, relative(name));
+    return !is_new && ::linkat(top_, known->second.c_str(), to_.get(), name.c_str(), 0) == 0;
   }
 
   void copy_entry(const std::string& name, const struct stat& status, const std::string& path) {

@@ -36,7 +36,9 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
 }
 
 // A set of these takes little memory, however long the names are.
-std::string hash_of(const std::string& name) { return std::string(Digest::of(name).hex().substr(0, 32)); }
+std::string hash_of(const std::string& name) {
+  return std::string(Digest::of(name).hex().substr(0, 32));
+}
 
 std::array<timespec, 2> times_of(const TarMember& member) {
   const timespec time{static_cast<time_t>(member.mtime), static_cast<long>(member.mtime_ns)};
@@ -73,7 +75,8 @@ void LayerUnpacker::add(const TarMember& member, TarReader& tar) {
   throw_if_stopped(stop_);
   if (leaves(member.name)) refuse(member.name, "it leads out of the layer");
   const std::string path = clean_member_name(member.name);
-  if (!seen_.insert(hash_of(path)).second) refuse(member.name, "there are two members of this name");
+  if (!seen_.insert(hash_of(path)).second)
+    refuse(member.name, "there are two members of this name");
   const auto [directory, name] = split_path(path);
   if (!name.starts_with(kWhiteout)) {
     uids_.insert(member.uid);
@@ -83,8 +86,7 @@ void LayerUnpacker::add(const TarMember& member, TarReader& tar) {
   if (name == kOpaque) return make_opaque(directory);
   // What aufs kept for itself.
   if (path.starts_with(kAufs) || name.starts_with(kAufs)) return;
-  if (name.starts_with(kWhiteout))
-    return white_out(path, directory, name.substr(kWhiteout.size()));
+  if (name.starts_with(kWhiteout)) return white_out(path, directory, name.substr(kWhiteout.size()));
   const Place place{parent_of(directory), name};
   clear_place(member, place);
   make(member, place, tar);
@@ -140,7 +142,10 @@ int LayerUnpacker::parent_of(const std::string& path) {
       if (!found) {
         if (errno != ENOENT) fail("open", prefix);
         const std::string name = prefix.substr(begin);
-        if (::mkdirat(at, name.c_str(), 0755) != 0) fail("make", prefix);
+        if (::mkdirat(at, name.c_str(), 0755) != 0) {
+          if (errno == EEXIST) refuse(path, "it is beneath a link to nothing in the layer");
+          fail("make", prefix);
+        }
         if (::fchmodat(at, name.c_str(), 0755, 0) != 0) fail("set the mode of", prefix);
         remember(at, name);
         found = open_within(prefix);
@@ -165,6 +170,8 @@ void LayerUnpacker::forget_parent() {
 
 void LayerUnpacker::make_root(const TarMember& member) {
   if (member.kind != TarMember::Kind::directory) refuse(member.name, "it is no directory");
+  // As in Go: the driver overlay has given the directory its mode.
+  if (options_.overlay) return;
   set_owner(member, root_, "");
   if (::fchmod(root_, member.mode) != 0) fail("set the mode of", "");
   set_xattrs(member, root_);
@@ -243,8 +250,8 @@ void LayerUnpacker::make_link(const TarMember& member, const Place& place) {
   if (S_ISLNK(status.st_mode)) return;
   if (::fchmodat(place.parent, place.name.c_str(), member.mode, 0) != 0)
     fail("set the mode of", member.name);
-  if (::utimensat(place.parent, place.name.c_str(), times_of(member).data(),
-                  AT_SYMLINK_NOFOLLOW) != 0)
+  if (::utimensat(place.parent, place.name.c_str(), times_of(member).data(), AT_SYMLINK_NOFOLLOW) !=
+      0)
     fail("set the time of", member.name);
 }
 
@@ -261,13 +268,12 @@ void LayerUnpacker::dress(const TarMember& member, const Place& place) {
   if (!is_link && ::fchmodat(place.parent, place.name.c_str(), member.mode, 0) != 0)
     fail("set the mode of", member.name);
   if (!member.xattrs.empty()) {
-    const UniqueFd fd(
-        ::openat(place.parent, place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd fd(::openat(place.parent, place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) fail("open", member.name);
     set_xattrs(member, fd.get());
   }
-  if (::utimensat(place.parent, place.name.c_str(), times_of(member).data(),
-                  AT_SYMLINK_NOFOLLOW) != 0)
+  if (::utimensat(place.parent, place.name.c_str(), times_of(member).data(), AT_SYMLINK_NOFOLLOW) !=
+      0)
     fail("set the time of", member.name);
 }
 
@@ -321,9 +327,8 @@ void LayerUnpacker::white_out(const std::string& path, const std::string& direct
                               const std::string& name) {
   if (name.empty() || name == "." || name == "..") refuse(path, "it is a whiteout of nothing");
   if (!options_.overlay) {
-    const UniqueFd parent(directory.empty()
-                              ? ::openat(root_, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)
-                              : open_within(directory).release());
+    const UniqueFd parent(directory.empty() ? ::openat(root_, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                            : open_within(directory).release());
     if (!parent) {
       if (errno == ENOENT || errno == ENOTDIR) return;
       fail("open", directory);
@@ -332,12 +337,11 @@ void LayerUnpacker::white_out(const std::string& path, const std::string& direct
     struct stat status {};
     if (::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
     if (S_ISDIR(status.st_mode)) {
-      const UniqueFd inner(::openat(parent.get(), name.c_str(),
-                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      const UniqueFd inner(
+          ::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!inner) fail("open", path);
       remove_lower(inner.get(), 0);
-      if (!is_ours(parent.get(), name))
-        (void)::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+      if (!is_ours(parent.get(), name)) (void)::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
     } else if (!is_ours(parent.get(), name)) {
       remove_tree(parent.get(), name, path_ + "/" + path);
     }

@@ -310,7 +310,8 @@ void apply_storage_option(StorageConfig& config, std::string_view option, std::s
     name.remove_prefix(dot + 1);
   }
   if (name == "force_mask") config.force_mask = option.substr(equals + 1);
-  if (name == "ignore_chown_errors") config.ignore_chown_errors = option.substr(equals + 1) == "true";
+  if (name == "ignore_chown_errors")
+    config.ignore_chown_errors = option.substr(equals + 1) == "true";
   if (name == "use_composefs") config.use_composefs = option.substr(equals + 1) == "true";
   if (name != "imagestore" && name != "additionalimagestore") return;
   const std::string_view path = option.substr(equals + 1);

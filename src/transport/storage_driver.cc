@@ -80,8 +80,7 @@ UniqueFd StorageDriver::create(const std::string& id, const std::string& parent,
   const std::string below = parent.empty() ? "" : files_of(parent);
   make_root_directory(files, below);
   UniqueFd directory = open_directory(files);
-  if (!below.empty())
-    copy_tree(open_directory(below).get(), directory.get(), files, stop);
+  if (!below.empty()) copy_tree(open_directory(below).get(), directory.get(), files, stop);
   return directory;
 }
 
@@ -93,7 +92,8 @@ void StorageDriver::make_overlay(const std::string& id, const std::string& paren
   const UniqueFd directory = open_directory(own);
   const std::string link = random_link();
   const std::string target = "../" + id + "/diff";
-  if (::symlink(target.c_str(), (home + "l/" + link).c_str()) != 0) fail("make", home + "l/" + link);
+  if (::symlink(target.c_str(), (home + "l/" + link).c_str()) != 0)
+    fail("make", home + "l/" + link);
   write_new_file(directory.get(), "link", link, 0644, own + "/link");
   make_directory(own + "/work");
   make_directory(own + "/merged");

@@ -28,8 +28,8 @@ constexpr std::chrono::milliseconds kLockPause{20};
 
 [[noreturn]] void fail(const char* what, const std::string& path) {
   const int error = errno;
-  throw Error(ErrorKind::local, "cannot " + std::string(what) + " " + path + ": " +
-                                    errno_text(error));
+  throw Error(ErrorKind::local,
+              "cannot " + std::string(what) + " " + path + ": " + errno_text(error));
 }
 
 UniqueFd open_lock_file(const std::string& path) {
