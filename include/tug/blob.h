@@ -34,6 +34,9 @@ struct Blob {
   enum class Form {
     exact,      // the very bytes that `descriptor` names
     layer_tar,  // the uncompressed tar of the layer, which hashes to `diff_id` (containers-storage)
+    // The same tar where it is as good as the bytes that `descriptor` names: for a place that takes
+    // layers apart (ImageForm::takes_tars).
+    stands_for,
   };
 
   Descriptor descriptor;  // as the manifest names it

@@ -138,6 +138,10 @@ struct ImageForm {
   // --preserve-digests, and where they cannot be converted.
   bool holds_any_format = true;
   Layers layers = Layers::any;
+  // The place keeps what is in a layer, not its bytes. Where a source has nothing but a layer's tar
+  // it is given that: in place of the blob that the manifest names, if that is known to be its
+  // compressed form, else plain.
+  bool takes_tars = false;
 };
 
 // Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any

@@ -37,6 +37,7 @@ class Conversion {
   [[nodiscard]] bool makes_plain_layers() const noexcept {
     return form_.layers == ImageForm::Layers::plain;
   }
+  [[nodiscard]] bool takes_tars() const noexcept { return form_.takes_tars; }
 
   // --- what was done, for whoever has to be told
 

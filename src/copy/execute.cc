@@ -231,7 +231,7 @@ class Copy {
 
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
     const PlannedBlob& planned = plan_.blobs[blob];
-    return planned.blob.form == Blob::Form::exact ? planned.blob.descriptor
+    return planned.blob.form != Blob::Form::layer_tar ? planned.blob.descriptor
                                                   : candidates_->known_there(planned);
   }
 

@@ -270,6 +270,11 @@ class Planner {
     const ManifestFormat format = format_of(manifest.media_type());
     const Conversion::LayerWork work = conversion_.work_for(found_type, format);
     layer.is_plain = conversion_.makes_plain_layers();
+    if (layer.blob.form == Blob::Form::layer_tar && conversion_.takes_tars()) {
+      layer.is_plain = !layer.blob.descriptor_verified;
+      if (layer.blob.descriptor_verified) layer.blob.form = Blob::Form::stands_for;
+      return;
+    }
     if (work == Conversion::LayerWork::none) return;
     const bool is_tar = layer.blob.form == Blob::Form::layer_tar;
     if (!is_tar && diff_ids->empty()) {

@@ -57,8 +57,8 @@ unsigned days_of_month(unsigned year, unsigned month) noexcept {
   return month == 2 && is_leap ? 29 : kDays.at(month - 1);
 }
 
-// A time of RFC 3339 as Go's time.Time writes it after reading it: no zeros at the end of the
-// fraction, nanoseconds at most, "Z" where the offset is none. nullopt: Go would not read it.
+}  // namespace
+
 std::optional<std::string> go_time(std::string_view text) {
   const auto year = number_at(text, 0, 4, 0, 9999);
   const auto month = number_at(text, 5, 2, 1, 12);
@@ -86,6 +86,8 @@ std::optional<std::string> go_time(std::string_view text) {
   if (!hours || !minutes) return std::nullopt;
   return result + (*hours == 0 && *minutes == 0 ? "Z" : std::string(rest));
 }
+
+namespace {
 
 // Copies members out of a JSON object as Go does that reads it into a structure and writes that: a
 // member that is absent, null or empty is left out, and what has another type is refused.

@@ -4,6 +4,7 @@
 
 #include <tug/descriptor.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ OciConfig oci_config(std::string_view docker);
 // The platform that a configuration says it is for. Throws Error(integrity) for one that has no
 // architecture or os.
 Platform platform_of_config(std::string_view config);
+
+// A time of RFC 3339 as Go's time.Time writes it after reading it: no zeros at the end of the
+// fraction, nanoseconds at most, "Z" where the offset is none. nullopt: Go would not read it.
+std::optional<std::string> go_time(std::string_view text);
 
 }  // namespace tug
 

@@ -328,17 +328,6 @@ class ContainersStorageSource final : public ImageSource {
   std::map<Digest, std::unique_ptr<ImageSource>> origins_;  // by the digest of the instance
 };
 
-StorageConfig config_of(const StorageReference& reference, const StorageEnvironment& environment) {
-  if (!reference.store) return load_storage_config(environment);
-  StorageConfig config;  // its own fields only (1.3)
-  config.driver = reference.store->driver;
-  config.graph_root = reference.store->graph_root;
-  for (const std::string& option : reference.store->options) {
-    apply_storage_option(config, option, "containers-storage:[…:" + option + "]");
-  }
-  return config;
-}
-
 std::string describe(const StorageReference& reference, const ImageName& name) {
   std::string text = "containers-storage:";
   if (reference.store) {
@@ -350,11 +339,23 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
 
 }  // namespace
 
+StorageConfig storage_config_of(const StorageReference& reference,
+                                const StorageEnvironment& environment) {
+  if (!reference.store) return load_storage_config(environment);
+  StorageConfig config;  // its own fields only (1.3)
+  config.driver = reference.store->driver;
+  config.graph_root = reference.store->graph_root;
+  for (const std::string& option : reference.store->options) {
+    apply_storage_option(config, option, "containers-storage:[…:" + option + "]");
+  }
+  return config;
+}
+
 std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
     const std::function<void(std::string_view)>& note, const std::stop_token& stop,
     bool note_signatures) {
-  StorePaths paths = StorePaths::find(config_of(reference, environment), note);
+  StorePaths paths = StorePaths::find(storage_config_of(reference, environment), note);
   for (int attempt = 1;; ++attempt) {
     StoreSnapshot snapshot = StoreSnapshot::read(paths);
     const ImageName name = ImageName::parse(
@@ -393,7 +394,7 @@ ListedImages list_containers_storage(std::string_view store, const StorageEnviro
                                       " names an image, where all are asked for");
   }
   const StoreSnapshot snapshot =
-      StoreSnapshot::read(StorePaths::find(config_of(reference, environment), note));
+      StoreSnapshot::read(StorePaths::find(storage_config_of(reference, environment), note));
   ListedImages listed;
   std::set<std::string_view> seen;
   for (const StoredImage& image : snapshot.images()) {

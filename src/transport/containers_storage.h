@@ -1,4 +1,4 @@
-// The containers-storage: transport, as a source: images of the local store of podman, buildah and
+// The containers-storage: transport: images of the local store of podman, buildah and
 // CRI-O, read without any of their code and without disturbing them (containers-storage-format.md).
 //
 // The records are a snapshot, taken when the source is opened; the store is not locked afterwards.
@@ -30,6 +30,16 @@ std::unique_ptr<ImageSource> open_containers_storage(
     const StorageReference& reference, const StorageEnvironment& environment,
     const std::function<void(std::string_view)>& note, const std::stop_token& stop,
     bool note_signatures = false);
+
+// A place for one image in such a store, which is made where there is none. Throws Error(usage) for
+// a reference, a configuration or a driver that tug cannot write, Error(local) when we may not.
+std::unique_ptr<ImageDestination> open_containers_storage_destination(
+    const StorageReference& reference, const StorageEnvironment& environment,
+    const std::function<void(std::string_view)>& note);
+
+// The store that `reference` names, or the one that is configured.
+StorageConfig storage_config_of(const StorageReference& reference,
+                                const StorageEnvironment& environment);
 
 // All images of a store by each of their names with a tag. `store`: "[STORE]", or "" for the one
 // that is configured. Throws as open_containers_storage, and Error(usage) when `store` names an

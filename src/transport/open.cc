@@ -106,6 +106,9 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
     case Transport::docker_archive:
       return open_docker_archive_destination(DockerArchiveReference::parse(reference.rest),
                                              options.additional_names, spool_directory(options));
+    case Transport::containers_storage:
+      return open_containers_storage_destination(StorageReference::parse(reference.rest),
+                                                 StorageEnvironment::current(), environment.note);
     case Transport::docker_daemon:
       return open_docker_daemon_destination(DaemonReference::parse(reference.rest),
                                             daemon_access(options), spool_directory(options),

@@ -117,6 +117,9 @@ struct Settings {
   std::string image_store;
   List driver_priority;
   List additional_image_stores;
+  std::string force_mask;
+  std::string ignore_chown_errors;
+  std::string use_composefs;
 };
 
 void take(const Json& table, std::string_view key, const std::string& path, std::string& target) {
@@ -149,6 +152,12 @@ void take_list(const Json& table, std::string_view key, const std::string& path,
   target.items.insert(target.items.end(), read.begin(), read.end());
 }
 
+void take_writer_options(const Json& table, const std::string& path, Settings& settings) {
+  take(table, "force_mask", path, settings.force_mask);
+  take(table, "ignore_chown_errors", path, settings.ignore_chown_errors);
+  take(table, "use_composefs", path, settings.use_composefs);
+}
+
 void merge(const ConfigFile& file, Settings& settings) {
   const std::optional<std::string> text = file.must_exist
                                               ? read_file(file.path, kMaxConfigBytes)
@@ -165,6 +174,13 @@ void merge(const ConfigFile& file, Settings& settings) {
   take(*storage, "imagestore", file.path, settings.image_store);
   if (const Json* options = storage->find("options")) {
     take_list(*options, "additionalimagestores", file.path, settings.additional_image_stores);
+    // Those of the driver itself, and before them their older spelling.
+    take_writer_options(*options, file.path, settings);
+    for (const char* driver : {"overlay", "vfs"}) {
+      const Json* own = options->find(driver);
+      if (own != nullptr && (settings.driver.empty() || settings.driver == driver))
+        take_writer_options(*own, file.path, settings);
+    }
   }
 }
 
@@ -232,6 +248,8 @@ void apply_variables(const StorageEnvironment& environment, StorageConfig& confi
   if (config.driver == "overlay2") config.driver = "overlay";
   if (const auto options = environment.nonempty("STORAGE_OPTS")) {
     config.additional_image_stores.clear();  // it replaces all options (1.3)
+    config.force_mask.clear();
+    config.ignore_chown_errors = config.use_composefs = false;
     for (std::string_view option : split(*options, ','))
       apply_storage_option(config, option, "STORAGE_OPTS");
   }
@@ -270,6 +288,9 @@ StorageConfig load_storage_config(const StorageEnvironment& environment) {
   config.graph_root = graph_root(settings, environment);
   config.image_store = std::move(settings.image_store);
   config.additional_image_stores = std::move(settings.additional_image_stores.items);
+  config.force_mask = std::move(settings.force_mask);
+  config.ignore_chown_errors = settings.ignore_chown_errors == "true";
+  config.use_composefs = settings.use_composefs == "true";
   apply_variables(environment, config);
   return config;
 }
@@ -288,6 +309,10 @@ void apply_storage_option(StorageConfig& config, std::string_view option, std::s
     if (is_driver(driver) && !config.driver.empty() && driver != config.driver) return;
     name.remove_prefix(dot + 1);
   }
+  if (name == "force_mask") config.force_mask = option.substr(equals + 1);
+  if (name == "ignore_chown_errors")
+    config.ignore_chown_errors = option.substr(equals + 1) == "true";
+  if (name == "use_composefs") config.use_composefs = option.substr(equals + 1) == "true";
   if (name != "imagestore" && name != "additionalimagestore") return;
   const std::string_view path = option.substr(equals + 1);
   if (!path.starts_with('/')) {

@@ -34,6 +34,10 @@ struct StorageConfig {
   std::string image_store;  // images and their layers are here instead; tar-split files stay below
                             // graph_root
   std::vector<std::string> additional_image_stores;
+  // What matters to a writer: how files get their modes and owners.
+  std::string force_mask;
+  bool ignore_chown_errors = false;
+  bool use_composefs = false;
 
   friend bool operator==(const StorageConfig&, const StorageConfig&) = default;
 };
