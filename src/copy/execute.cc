@@ -54,6 +54,7 @@ class Copy {
     const auto start = std::chrono::steady_clock::now();
     plan_ = make_plan(source_, options_, destination_.form(), stop_);
     check_intake();
+    if (plan_.chosen_from) destination_.chosen_from(*plan_.chosen_from);
     check_compression();
     check_attached();
     progress_.line(plan_.top().index ? "Getting image list signatures"

@@ -264,11 +264,13 @@ class ContainersStorageDestination final : public ImageDestination {
     if (!raw) return std::nullopt;
     return Descriptor{raw->media_type, Digest::of(raw->bytes), raw->bytes.size()};
   }
+  void chosen_from(const RawManifest& index) override { index_ = index; }
   [[nodiscard]] std::optional<RawManifest> existing_manifest(std::stop_token) override {
     if (name_.repository.empty()) return std::nullopt;
     const StoreSnapshot snapshot = StoreSnapshot::read(paths_);
     const StoredImage* image = snapshot.find_image(name_.name());
     if (image == nullptr || !has_all_layers(snapshot, *image)) return std::nullopt;
+    if (index_ && image->manifest_key(Digest::of(index_->bytes)).empty()) return std::nullopt;
     // What is broken is as good as absent.
     try {
       auto bytes = read_file_if_exists(image->big_data_path("manifest"), kMaxManifestBytes);
@@ -331,7 +333,8 @@ class ContainersStorageDestination final : public ImageDestination {
 
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    if (name_.digest && *name_.digest != descriptor.digest) {
+    const bool is_of_index = index_ && name_.digest == Digest::of(index_->bytes);
+    if (name_.digest && *name_.digest != descriptor.digest && !is_of_index) {
       throw Error(ErrorKind::usage, "the destination names the digest " + name_.digest->str() +
                                         ", but the image has " + descriptor.digest.str())
           .set_hint("name a tag instead");
@@ -624,7 +627,8 @@ class ContainersStorageDestination final : public ImageDestination {
   }
 
   [[nodiscard]] Json new_record(const std::string& id, const std::string& top) const {
-    Json record = Json::object({{"id", id}, {"digest", manifest_->digest().str()}});
+    const Digest digest = index_ ? Digest::of(index_->bytes) : manifest_->digest();
+    Json record = Json::object({{"id", id}, {"digest", digest.str()}});
     // In the order of Go's structure; what stays empty goes again.
     record.set("names", Json::array());
     record.set("names-history", Json::array());
@@ -651,12 +655,12 @@ class ContainersStorageDestination final : public ImageDestination {
     place.directory = directory;
     const std::string& digest = manifest_->digest().str();
     const std::string signature = "signature-" + std::string(manifest_->digest().hex());
-    const std::pair<std::string, std::string> items[] = {
-        {manifest_->config().digest.str(), config_},
-        {"manifest-" + digest, manifest_->bytes()},
-        {"manifest", manifest_->bytes()},
-        {signature, ""},
-    };
+    std::vector<std::pair<std::string, std::string>> items{
+        {manifest_->config().digest.str(), config_}};
+    if (index_) items.emplace_back("manifest-" + Digest::of(index_->bytes).str(), index_->bytes);
+    items.emplace_back("manifest-" + digest, manifest_->bytes());
+    items.emplace_back("manifest", manifest_->bytes());
+    items.emplace_back(signature, "");
     std::vector<std::string> names = strings_of(record, "big-data-names");
     for (const auto& [key, bytes] : items) {
       const std::string path = place.big_data_path(key);
@@ -707,6 +711,7 @@ class ContainersStorageDestination final : public ImageDestination {
   bool is_prepared_ = false;
   std::map<Digest, Staged> staged_;
   std::optional<std::map<std::string, StoredLayer>> stored_;  // by id
+  std::optional<RawManifest> index_;  // that the image was chosen from
   std::optional<Manifest> manifest_;
   std::vector<Link> chain_;
   std::string config_;
