@@ -7,8 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -269,9 +267,7 @@ void append_string(std::string& out, std::string_view text, bool escape_html) {
 // The shortest text that reads back as the same number; always marked as no integer.
 std::string real_text(double value) {
   if (!std::isfinite(value)) return "null";
-  std::array<char, 32> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  std::string text(buffer.data(), end);
+  std::string text = fmt::format("{}", value);  // std::to_chars brings 130 KB of tables
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -55,12 +54,6 @@ std::optional<std::string> text_of(const Natural& number) {
   std::string text = number.str();
   if (text.size() > kMaxIntegerDigits) return std::nullopt;
   return text;
-}
-
-std::string chars_of(double value, std::chars_format format) {
-  std::array<char, 64> text{};  // real_repr() asks for fixed only below 1e16
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, format);
-  return std::string(text.data(), end.ptr);
 }
 
 // Whether a decimal that from_chars calls out of range is too large (else it is too small).
@@ -126,15 +119,9 @@ double parse_real(std::string_view text) {
 std::string real_repr(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  // "d.ddde+xx": the shortest digits; then Python's rule of where the exponent begins.
-  const std::string scientific = chars_of(value, std::chars_format::scientific);
-  const std::size_t e = scientific.find('e');
-  const std::size_t digits = scientific[e + 1] == '+' ? e + 2 : e + 1;
-  int exponent = 0;
-  std::from_chars(scientific.data() + digits, scientific.data() + scientific.size(), exponent);
-  if (exponent < -4 || exponent >= 16) return scientific;
-  std::string text = chars_of(value, std::chars_format::fixed);
-  if (text.find('.') == std::string::npos) text += ".0";
+  // The shortest digits, and an exponent below 1e-4 and from 1e16 on: Python's rule is {fmt}'s.
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
 
