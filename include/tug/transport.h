@@ -212,6 +212,11 @@ class ImageDestination {
   }
   // The tag that the destination's reference names; nullopt when it names a digest.
   [[nodiscard]] virtual std::optional<std::string> tag() const = 0;
+  // The digest that it names: no other manifest may go there.
+  [[nodiscard]] virtual std::optional<Digest> digest() const {
+    const std::optional<RegistryReference> repository = this->repository();
+    return repository ? repository->digest() : std::nullopt;
+  }
   // Makes everything visible at once, for places that can (archives). Nothing is promised before it
   // returns.
   virtual void finish(std::stop_token) {}

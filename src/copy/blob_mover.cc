@@ -145,7 +145,7 @@ void BlobMover::refuse_layers_with_other_digests() const {
 }
 
 bool BlobMover::may_change_digest() const noexcept {
-  return !options_.preserve_digests && !(repository_ && repository_->digest());
+  return !options_.preserve_digests && !destination_.digest();
 }
 
 // What the blob is called among the copies of this process; "": it is of no use to the others.

@@ -142,10 +142,11 @@ class Copy {
 
   // A destination by digest takes exactly that manifest.
   void require_destination_digest(const Digest& ours) const {
-    if (!repository_ || !repository_->digest() || *repository_->digest() == ours) return;
+    const std::optional<Digest> named = destination_.digest();
+    if (!named || *named == ours) return;
     throw Error(ErrorKind::usage,
                 fmt::format("the destination names the digest {}, but the image has {}",
-                            repository_->digest()->str(), ours.str()))
+                            named->str(), ours.str()))
         .set_hint("name a tag instead");
   }
 

@@ -251,6 +251,7 @@ class ContainersStorageDestination final : public ImageDestination {
   [[nodiscard]] std::optional<std::string> tag() const override {
     return name_.tag.empty() ? std::nullopt : std::optional(name_.tag);
   }
+  [[nodiscard]] std::optional<Digest> digest() const override { return name_.digest; }
   [[nodiscard]] Intake intake() const override { return {.in_order = false, .indexes = false}; }
   // The store keeps no blobs: whatever the layers are, the manifest stays what it is.
   [[nodiscard]] ImageForm form() const override {
