@@ -251,7 +251,11 @@ class ContainersStorageDestination final : public ImageDestination {
   [[nodiscard]] std::optional<std::string> tag() const override {
     return name_.tag.empty() ? std::nullopt : std::optional(name_.tag);
   }
-  [[nodiscard]] std::optional<Digest> digest() const override { return name_.digest; }
+  // One that names the index means the image chosen from it.
+  [[nodiscard]] std::optional<Digest> digest() const override {
+    const bool is_of_index = index_ && name_.digest == Digest::of(index_->bytes);
+    return is_of_index ? std::nullopt : name_.digest;
+  }
   [[nodiscard]] Intake intake() const override { return {.in_order = false, .indexes = false}; }
   // The store keeps no blobs: whatever the layers are, the manifest stays what it is.
   [[nodiscard]] ImageForm form() const override {
@@ -334,12 +338,6 @@ class ContainersStorageDestination final : public ImageDestination {
 
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    const bool is_of_index = index_ && name_.digest == Digest::of(index_->bytes);
-    if (name_.digest && *name_.digest != descriptor.digest && !is_of_index) {
-      throw Error(ErrorKind::usage, "the destination names the digest " + name_.digest->str() +
-                                        ", but the image has " + descriptor.digest.str())
-          .set_hint("name a tag instead");
-    }
     const Manifest manifest = Manifest::parse(bytes, descriptor.media_type);
     if (!manifest.is_image()) {
       throw Error(ErrorKind::usage, descriptor.digest.str() + " is an artifact (config " +
