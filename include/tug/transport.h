@@ -195,6 +195,8 @@ class ImageDestination {
   // A destination that finds something missing after all throws MissingBlobsError.
   virtual void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                             const std::optional<std::string>& tag, std::stop_token stop) = 0;
+  // The index, as it was found, that the image to be put was chosen from; before its manifest.
+  virtual void chosen_from(const std::string& /*index*/) {}
   // Where another image of the same place goes: under `tag`, or by its digest alone. Null: the
   // place holds one image.
   [[nodiscard]] virtual std::unique_ptr<ImageDestination> beside(

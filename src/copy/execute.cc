@@ -143,6 +143,9 @@ class Copy {
   void require_destination_digest(const Digest& ours) const {
     const std::optional<Digest> named = destination_.digest();
     if (!named || *named == ours) return;
+    // A store knows an image by the index that it was chosen from, too.
+    if (!repository_ && !plan_.chosen_from.empty() && *named == Digest::of(plan_.chosen_from))
+      return;
     throw Error(ErrorKind::usage,
                 fmt::format("the destination names the digest {}, but the image has {}",
                             named->str(), ours.str()))
@@ -233,7 +236,7 @@ class Copy {
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
     const PlannedBlob& planned = plan_.blobs[blob];
     return planned.blob.form != Blob::Form::layer_tar ? planned.blob.descriptor
-                                                  : candidates_->known_there(planned);
+                                                      : candidates_->known_there(planned);
   }
 
   bool tag_names(const Descriptor& ours) {
@@ -327,6 +330,7 @@ class Copy {
   // its tags.
   void put_manifests() {
     make_finals();
+    if (!plan_.chosen_from.empty()) destination_.chosen_from(plan_.chosen_from);
     const std::size_t top = plan_.nodes.size() - 1;
     std::vector<std::size_t> images;
     for (std::size_t node = 0; node < top; ++node) {

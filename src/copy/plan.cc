@@ -81,6 +81,7 @@ class Planner {
         with_context([&] { return "manifest " + Digest::of(raw.bytes).str(); },
                      [&] { return parse_manifest_or_index(raw.bytes, raw.media_type); });
     if (options_.instances.kind == InstanceSelection::Kind::system) {
+      if (const auto* index = std::get_if<Index>(&top)) plan_.chosen_from = index->bytes();
       add_image(choose_instance(source_, std::move(top), options_.platform, "copy all with --all",
                                 stop_));
     } else {

@@ -62,6 +62,8 @@ struct CopyPlan {
   };
   std::vector<PlannedBlob> blobs;  // distinct, largest first
   std::vector<Node> nodes;         // children before their parents; the last is the top
+  // The index that the one image was chosen from, as it was found; "" when there was none.
+  std::string chosen_from;
   // What a conversion changes, in clauses ("the image is converted to OCI (--format)"), and a line
   // that says what is lost by it, or "".
   std::vector<std::string> changes;

@@ -330,9 +330,16 @@ class ContainersStorageDestination final : public ImageDestination {
     return made;
   }
 
+  void chosen_from(const std::string& index) override {
+    const std::lock_guard lock(mutex_);
+    index_ = index;
+  }
+
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    if (name_.digest && *name_.digest != descriptor.digest) {
+    const std::lock_guard lock(mutex_);
+    if (name_.digest && *name_.digest != descriptor.digest &&
+        (index_.empty() || *name_.digest != Digest::of(index_))) {
       throw Error(ErrorKind::usage, "the destination names the digest " + name_.digest->str() +
                                         ", but the image has " + descriptor.digest.str())
           .set_hint("name a tag instead");
@@ -349,7 +356,6 @@ class ContainersStorageDestination final : public ImageDestination {
                   "the destination names the image " + name_.id + ", but this one is " + id)
           .set_hint("name it NAME:TAG");
     }
-    const std::lock_guard lock(mutex_);
     config_ = read_config(manifest.config());
     const std::vector<Digest> diff_ids = with_context("config " + manifest.config().digest.str(),
                                                       [&] { return diff_ids_of(config_); });
@@ -625,7 +631,9 @@ class ContainersStorageDestination final : public ImageDestination {
   }
 
   [[nodiscard]] Json new_record(const std::string& id, const std::string& top) const {
-    Json record = Json::object({{"id", id}, {"digest", manifest_->digest().str()}});
+    Json record = Json::object(
+        {{"id", id},
+         {"digest", (index_.empty() ? manifest_->digest() : Digest::of(index_)).str()}});
     // In the order of Go's structure; what stays empty goes again.
     record.set("names", Json::array());
     record.set("names-history", Json::array());
@@ -652,12 +660,12 @@ class ContainersStorageDestination final : public ImageDestination {
     place.directory = directory;
     const std::string& digest = manifest_->digest().str();
     const std::string signature = "signature-" + std::string(manifest_->digest().hex());
-    const std::pair<std::string, std::string> items[] = {
-        {manifest_->config().digest.str(), config_},
-        {"manifest-" + digest, manifest_->bytes()},
-        {"manifest", manifest_->bytes()},
-        {signature, ""},
-    };
+    std::vector<std::pair<std::string, std::string>> items;
+    items.emplace_back(manifest_->config().digest.str(), config_);
+    if (!index_.empty()) items.emplace_back("manifest-" + Digest::of(index_).str(), index_);
+    items.emplace_back("manifest-" + digest, manifest_->bytes());
+    items.emplace_back("manifest", manifest_->bytes());
+    items.emplace_back(signature, "");
     std::vector<std::string> names = strings_of(record, "big-data-names");
     for (const auto& [key, bytes] : items) {
       const std::string path = place.big_data_path(key);
@@ -711,6 +719,7 @@ class ContainersStorageDestination final : public ImageDestination {
   std::optional<Manifest> manifest_;
   std::vector<Link> chain_;
   std::string config_;
+  std::string index_;  // that the image was chosen from; may be ""
 };
 
 }  // namespace
