@@ -234,7 +234,7 @@ class Copy {
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
     const PlannedBlob& planned = plan_.blobs[blob];
     return planned.blob.form != Blob::Form::layer_tar ? planned.blob.descriptor
-                                                  : candidates_->known_there(planned);
+                                                      : candidates_->known_there(planned);
   }
 
   bool tag_names(const Descriptor& ours) {

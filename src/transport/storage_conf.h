@@ -35,7 +35,7 @@ struct StorageConfig {
                             // graph_root
   std::vector<std::string> additional_image_stores;
   // What matters to a writer: how files get their modes and owners.
-  std::string force_mask;
+  std::string force_mask = {};
   bool ignore_chown_errors = false;
   bool use_composefs = false;
 

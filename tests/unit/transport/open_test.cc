@@ -49,7 +49,6 @@ TEST_CASE("transports that are not served are refused by name") {
       {"atomic:x", true, "does not serve the transport atomic:"},
       {"tarball:x", true, "does not serve the transport tarball:"},
       {"docker-daemon:x", true, "neither tag nor digest"},
-      {"containers-storage:x", false, "containers-storage: as the destination"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.reference);
