@@ -60,9 +60,9 @@ bool Conversion::is_optional(std::string_view type, ManifestFormat format) const
 
 void Conversion::note_format(ManifestFormat format) {
   add_change(fmt::format("the image is converted to {} ({})", name_of(format),
-                         options_.format  ? "--format"
-                         : form_.format   ? "as the destination wants it"
-                                          : "Docker's cannot hold zstd layers"));
+                         options_.format ? "--format"
+                         : form_.format  ? "as the destination wants it"
+                                         : "Docker's cannot hold zstd layers"));
 }
 
 void Conversion::note_layer(std::string_view type, ManifestFormat format, LayerWork work) {
