@@ -243,6 +243,9 @@ CopyReport Copier::copy(const ImageReference& from, const TransportOptions& sour
                         const std::stop_token& stop) const {
   policy_.check(from);
   if (run_ == Run::one_image) check_flags_for_dir(arguments_, to);
+  // The daemon says nothing until it has collected all of the image, which may take minutes.
+  if (from.transport == Transport::docker_daemon)
+    progress.line(fmt::format("The Docker daemon is saving the image {}", from.rest));
   const auto source = open_source(from, source_options, transports_, stop);
   TransportOptions destination_options = destination_options_;
   CopyOptions options = options_;

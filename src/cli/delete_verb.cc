@@ -16,8 +16,11 @@ namespace {
 RegistryReference image_named(const std::string& text) {
   const ImageReference reference = ImageReference::parse(text);
   if (reference.transport != Transport::docker) {
-    throw Error(ErrorKind::usage, fmt::format("Deleting images not implemented for {}: images",
+    Error error(ErrorKind::usage, fmt::format("Deleting images not implemented for {}: images",
                                               to_string(reference.transport)));
+    if (reference.transport == Transport::containers_storage)
+      error.set_hint("podman rmi or buildah rmi");
+    throw error;
   }
   return RegistryReference::parse(reference.rest);
 }

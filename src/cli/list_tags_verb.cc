@@ -63,11 +63,12 @@ int list_archive(Context& context, const std::string& rest) {
 
 // Writes the tags that one place has under the name of `repository`. What is returned broke off
 // when a part was written already, so that no other place can be asked for the rest.
-std::optional<Error> write_tags(registry::Repository& place, const std::string& repository,
+std::optional<Error> write_tags(registry::PullPlaces::Place& place, const std::string& repository,
                                 const std::stop_token& stop) {
   TagDocument document(repository);
   try {
-    place.list_tags([&](const auto& tags) { document.add(tags); }, stop);
+    place.repository().list_tags([&](const auto& tags) { document.add(tags); }, stop,
+                                 place.is_last());
   } catch (const Error& error) {
     if (!document.has_begun()) throw;
     return error;
@@ -90,7 +91,7 @@ int run(Context& context, const Arguments& arguments) {
                               registry_access(arguments, ""));
   try {
     const std::optional<Error> broken_off = places.read([&](registry::PullPlaces::Place& place) {
-      return write_tags(place.repository(), repository.name(), context.stop());
+      return write_tags(place, repository.name(), context.stop());
     });
     if (broken_off) throw Error(*broken_off);
   } catch (Error& error) {

@@ -452,7 +452,7 @@ Verb sync_verb() {
   std::vector<Option> registries;
   for (const char* prefix : {"src-", "dest-"}) {
     for (Option& option : registry_options(prefix)) {
-      if (!option.name.ends_with("shared-blob-dir")) registries.push_back(std::move(option));
+      if (option.name != "dest-shared-blob-dir") registries.push_back(std::move(option));
     }
   }
   registries.push_back({"authfile", '\0', Kind::value, "FILE",

@@ -25,7 +25,14 @@ std::string_view name_of(LayerCompression compression) noexcept {
 std::optional<ManifestFormat> Conversion::format_for(std::string_view type) const {
   std::optional<ManifestFormat> wanted = options_.format;
   if (!wanted && !(options_.preserve_digests && form_.holds_any_format)) wanted = form_.format;
+  if (!wanted && wants_zstd()) wanted = ManifestFormat::oci;
   return wanted && *wanted != format_of(type) ? wanted : std::nullopt;
+}
+
+// A Docker manifest cannot hold layers in zstd (containers/image converts it as well).
+bool Conversion::wants_zstd() const noexcept {
+  return options_.compression == LayerCompression::zstd &&
+         form_.layers != ImageForm::Layers::plain && form_.layers != ImageForm::Layers::kept;
 }
 
 bool Conversion::is_optional() const noexcept { return !options_.format && form_.holds_any_format; }
@@ -53,7 +60,9 @@ bool Conversion::is_optional(std::string_view type, ManifestFormat format) const
 
 void Conversion::note_format(ManifestFormat format) {
   add_change(fmt::format("the image is converted to {} ({})", name_of(format),
-                         options_.format ? "--format" : "as the destination wants it"));
+                         options_.format ? "--format"
+                         : form_.format  ? "as the destination wants it"
+                                         : "Docker's cannot hold zstd layers"));
 }
 
 void Conversion::note_layer(std::string_view type, ManifestFormat format, LayerWork work) {

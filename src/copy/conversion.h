@@ -50,6 +50,8 @@ class Conversion {
   [[nodiscard]] std::string losses() const;
 
  private:
+  // Layers are to become zstd, and the place takes them so.
+  [[nodiscard]] bool wants_zstd() const noexcept;
   void add_change(std::string clause);
 
   const CopyOptions& options_;

@@ -649,14 +649,16 @@ std::vector<std::string> Repository::list_tags(const std::stop_token& stop) {
 }
 
 void Repository::list_tags(const std::function<void(const std::vector<std::string>&)>& page,
-                           const std::stop_token& stop) {
+                           const std::stop_token& stop, bool retry) {
   PageLinks links;
   Call call = tags_call();
+  call.retry = retry;
   with_context("listing the tags of " + name_.name(), [&] {
     for (;;) {
       const Answer answer = read_all(call, stop);
       if (answer.response.status != 200) throw host_.failure(answer, scopes_);
       page(tags_of(answer));
+      call.retry = true;
       const auto next = next_page(answer.response);
       if (!next) return;
       call.url = host_.resolve_location(answer.url, *next);

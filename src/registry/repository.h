@@ -90,9 +90,10 @@ class Repository {
   // All tags, in the server's order, pages followed. Throws Error(limit) when they would fill the
   // memory.
   std::vector<std::string> list_tags(const std::stop_token& stop);
-  // The same a page at a time, so that there may be any number of them.
+  // The same a page at a time, so that there may be any number of them. `retry` false: another
+  // place can be asked, as long as there is no page.
   void list_tags(const std::function<void(const std::vector<std::string>&)>& page,
-                 const std::stop_token& stop);
+                 const std::stop_token& stop, bool retry = true);
   // Those of the first page, by one request that is not tried again: for a hint.
   std::vector<std::string> first_tags(const std::stop_token& stop);
 

@@ -193,6 +193,61 @@ LayoutFiles blobs_of(OpenedLayout layout, const std::optional<std::string>& shar
   return {std::move(layout.files), std::string(kLayoutBlobs)};
 }
 
+// "sha256-HEX", and cosign's tags with something behind it.
+bool is_digest_tag(std::string_view name) {
+  constexpr std::string_view kPrefix = "sha256-";
+  constexpr std::size_t kHexDigits = 64;
+  if (!name.starts_with(kPrefix)) return false;
+  const std::string_view hex = name.substr(kPrefix.size(), kHexDigits);
+  const std::string_view rest = name.substr(kPrefix.size() + hex.size());
+  return Digest::try_parse("sha256:" + std::string(hex)) && (rest.empty() || rest.front() == '.');
+}
+
+// The only entry that is not there for another's sake; nullptr: none, or several.
+const Descriptor* only_image(const std::vector<Descriptor>& entries,
+                             const IsAttached& is_attached) {
+  // Each is a manifest to be read.
+  constexpr std::size_t kMostRead = 64;
+  std::vector<const Descriptor*> images;
+  for (const Descriptor& entry : entries) {
+    const std::string* name = ref_name(entry);
+    if (name == nullptr || !is_digest_tag(*name)) images.push_back(&entry);
+  }
+  if (images.size() > kMostRead) return nullptr;
+  if (images.size() > 1 && is_attached) {
+    images.erase(std::remove_if(images.begin(), images.end(),
+                                [&](const Descriptor* entry) { return is_attached(*entry); }),
+                 images.end());
+  }
+  return images.size() == 1 ? images.front() : nullptr;
+}
+
+// Whether the manifest names a subject. What cannot be read may be an image.
+bool names_a_subject(const LayoutFiles& blobs, const Descriptor& entry) {
+  try {
+    const std::string bytes = blobs.files->read_manifest(blobs.path_of(entry.digest), entry);
+    return registry::referrer_of(bytes, entry).has_value();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    return false;
+  }
+}
+
+std::unique_ptr<ImageSource> open_image(const OciReference& reference, OpenedLayout layout,
+                                        const std::optional<std::string>& shared_blob_dir) {
+  const Index index = layout.index;
+  LayoutFiles blobs;
+  // Opened before the image is chosen only if that needs it: what is wrong with the choice is said
+  // first.
+  const auto is_attached = [&](const Descriptor& entry) {
+    if (!blobs.files) blobs = blobs_of(layout, shared_blob_dir);
+    return names_a_subject(blobs, entry);
+  };
+  const Descriptor image = select_image(index, reference, is_attached);
+  if (!blobs.files) blobs = blobs_of(std::move(layout), shared_blob_dir);
+  return std::make_unique<OciLayoutSource>(reference, image, std::move(blobs), index);
+}
+
 ListedImages list_layout(const OciReference& layout, const Index& index) {
   ListedImages listed;
   std::map<std::string, Digest> seen;
@@ -259,7 +314,8 @@ std::string OciReference::str() const {
   return name.empty() ? text : text + ":" + name;
 }
 
-const Descriptor& select_image(const Index& index, const OciReference& reference) {
+const Descriptor& select_image(const Index& index, const OciReference& reference,
+                               const IsAttached& is_attached) {
   const std::vector<Descriptor>& entries = index.manifests();
   if (entries.empty()) {
     throw Error(ErrorKind::not_found,
@@ -275,6 +331,7 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
     return *found;
   }
   if (entries.size() > 1) {
+    if (const Descriptor* image = only_image(entries, is_attached)) return *image;
     throw Error(ErrorKind::usage, reference.str() + " holds " + std::to_string(entries.size()) +
                                       " images, name one of them: " + list_images(index))
         .set_hint(prefix_of(reference.transport) + "PATH:NAME or " +
@@ -286,20 +343,14 @@ const Descriptor& select_image(const Index& index, const OciReference& reference
 std::unique_ptr<ImageSource> open_oci_layout(const OciReference& reference,
                                              const std::optional<std::string>& shared_blob_dir) {
   OpenedLayout layout = open_layout(reference.path);
-  const Descriptor image = select_image(layout.index, reference);
-  const Index index = layout.index;
-  return std::make_unique<OciLayoutSource>(reference, image,
-                                           blobs_of(std::move(layout), shared_blob_dir), index);
+  return open_image(reference, std::move(layout), shared_blob_dir);
 }
 
 std::unique_ptr<ImageSource> open_oci_archive(const OciReference& reference,
                                               const std::string& temporary_directory,
                                               const std::stop_token& stop) {
   OpenedLayout layout = open_archive(reference.path, temporary_directory, stop);
-  const Descriptor image = select_image(layout.index, reference);
-  const Index index = layout.index;
-  return std::make_unique<OciLayoutSource>(reference, image,
-                                           blobs_of(std::move(layout), std::nullopt), index);
+  return open_image(reference, std::move(layout), std::nullopt);
 }
 
 void check_destination(const OciReference& reference) {

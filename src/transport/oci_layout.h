@@ -40,10 +40,15 @@ struct OciReference {
   friend bool operator==(const OciReference&, const OciReference&) = default;
 };
 
-// The entry of index.json that `reference` names. Without a name there must be exactly one. Throws
+// Whether an entry of index.json is there for another image's sake: a referrer.
+using IsAttached = std::function<bool(const Descriptor& entry)>;
+
+// The entry of index.json that `reference` names. Without a name there must be exactly one, beside
+// those that tags of cosign name and, of a few dozen, those that `is_attached` tells. Throws
 // Error(not_found) for a name or position that is not there and for an empty index, Error(usage)
 // when a name is needed; both list what there is.
-const Descriptor& select_image(const Index& index, const OciReference& reference);
+const Descriptor& select_image(const Index& index, const OciReference& reference,
+                               const IsAttached& is_attached = {});
 
 // Opens the layout and reads its index. `shared_blob_dir`: blobs are in DIR/ALG/HEX instead of
 // PATH/blobs/ALG/HEX. Throws Error(local) for a file or directory that cannot be read, or no layout

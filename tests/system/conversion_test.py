@@ -293,11 +293,19 @@ class AtARegistry(Conversion):
         self.assertIn("index", self.registry.tags("platforms/all"))
 
     def test_zstd_in_a_docker_image(self):
-        """Refused with what helps, before anything is sent."""
+        """Becomes an OCI image, which one line says; refused before anything is sent where it must not change, or stay Docker's."""
+        to = f"docker://{self.registry.address}/zstd:1"
         before = len(self.registry.requests())
-        result = self.tug("copy", "--dest-tls-verify=false", "--dest-compress-format=zstd", self.docker, f"docker://{self.registry.address}/zstd:1")
-        self.assert_failure(result, text=["zstd", "--format oci"])
+        for flag, text in (("--format=v2s2", "--format oci"), ("--preserve-digests", "--preserve-digests forbids it")):
+            result = self.tug("copy", "--dest-tls-verify=false", "--dest-compress-format=zstd", flag, self.docker, to)
+            self.assert_failure(result, text=["zstd", text])
         self.assertEqual([request for request in self.registry.requests()[before:] if request.method not in ("GET", "HEAD")], [])
+        result = self.tug("copy", "--dest-tls-verify=false", "--dest-compress-format=zstd", self.docker, to)
+        self.assert_success(result)
+        self.assertEqual(result.err.count("the image is converted to OCI (Docker's cannot hold zstd layers)"), 1, result.err)
+        raw = json.loads(self.skopeo("inspect", "--raw", "--tls-verify=false", to).out)
+        self.assertEqual(raw["mediaType"], "application/vnd.oci.image.manifest.v1+json")
+        self.assertEqual({layer["mediaType"] for layer in raw["layers"]}, {OCI_LAYER_ZSTD})
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ class DaemonTest(SystemTest):
         layout, descriptor = fixture("hello:1.0")
         self.assert_success(self.to_daemon(HELLO, "app:1"))
         destination = f"docker://{self.registry.address}/daemon/app:1"
-        self.assert_success(self.from_daemon("app:1", destination, "--dest-tls-verify=false"))
+        said = self.assert_success(self.from_daemon("app:1", destination, "--dest-tls-verify=false"))
+        self.assertEqual(said.out.splitlines()[0], "The Docker daemon is saving the image app:1")
+        self.assertEqual(self.assert_success(self.from_daemon("app:1", destination, "--dest-tls-verify=false", "--quiet")).out, "")
         shown = self.assert_success(self.tug("inspect", "--config", "--raw", "--tls-verify=false", destination))
         config = layout.read_json(descriptor)["config"]["digest"]
         self.assertEqual("sha256:" + hashlib.sha256(shown.out.encode()).hexdigest(), config)

@@ -1,7 +1,10 @@
 """registries.conf on the reading side: mirrors and remapped locations, for images, tags and inspect, beside Debian's skopeo."""
 
+import contextlib
 import pathlib
+import socket
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -69,6 +72,33 @@ class Mirrors(SystemTest):
         self.assert_success(shown)
         self.assertEqual((shown.json()["Name"], sorted(shown.json()["RepoTags"])), (f"{NOWHERE}/app", ["1", "2"]))
         self.assertEqual(shown.json()["Digest"], self.image["digest"])
+
+    @tug_only
+    def test_tags_of_a_mirror_that_is_away(self):
+        """The next place is asked at once: as many connections as it takes once, where --retry-times would have made many."""
+        with socket.create_server(("127.0.0.1", 0)) as away:
+            calls = []
+
+            def hang_up():
+                with contextlib.suppress(OSError):
+                    while True:
+                        connection, _ = away.accept()
+                        calls.append(connection.close())
+
+            thread = threading.Thread(target=hang_up)
+            thread.start()
+            conf = self.conf(
+                f'[[registry]]\nlocation = "{self.near.address}"\ninsecure = true\n'
+                f'[[registry.mirror]]\nlocation = "127.0.0.1:{away.getsockname()[1]}"\ninsecure = true\n'
+            )
+            listed = self.tug(*conf, "list-tags", "--retry-times", "5", "--retry-delay", "10ms", f"docker://{self.near.address}/mirror/app")
+            away.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        self.assert_success(listed)
+        self.assertEqual(sorted(listed.json()["Tags"]), ["1", "2"])
+        self.assertGreater(len(calls), 0)
+        # https, http and the connection opened in advance.
+        self.assertLessEqual(len(calls), 4)
 
     @tug_only
     def test_no_mirrors(self):

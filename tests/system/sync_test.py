@@ -314,6 +314,14 @@ class Layouts(SyncTest):
         self.assertEqual(self.registry.tags("dst/layout"), {"v1": descriptor["digest"]})
         self.assertIn("1 without a name left out", result.lines[-1])
 
+    def test_shared_blobs(self):
+        descriptor = self.layout.add(self.image("x"), ref="v1")
+        (self.layout.path / "blobs").rename(self.temp / "shared")
+        arguments = ("--src", "oci", "--dest", "docker", self.layout.path, f"{self.address}/shared")
+        self.assert_failure(self.sync(*arguments), text="blobs")
+        self.assert_success(self.sync("--src-shared-blob-dir", self.temp / "shared", *arguments))
+        self.assertEqual(self.registry.tags("shared/layout"), {"v1": descriptor["digest"]})
+
     def test_a_hostile_name_stays_below(self):
         self.layout.add(self.image("x"), ref="../../../escaped:1")
         self.assert_failure(self.sync("--src", "oci", "--dest", "dir", "--scoped", self.layout.path, "a/b"), text="not below a/b")

@@ -459,6 +459,33 @@ TEST_CASE("referrers are entries with that subject, and what an entry of the tag
                     [&] { (void)source->referrers(layout.manifest_.digest, {}); });
 }
 
+TEST_CASE("what is attached to the only image does not make it one of several") {
+  Layout layout;
+  const std::string image = Layout::text_of(layout.manifest_, named("1.0"));
+  const Descriptor referrer =
+      layout.put_blob(referring_to(layout.manifest_, "one"), media_type::kOciManifest);
+  const Descriptor signature =
+      layout.put_blob(referring_to(layout.layer_, "signature"), media_type::kOciManifest);
+  const std::string tag = tag_of(layout.manifest_);
+  layout.write_index({Layout::text_of(referrer), image,
+                      Layout::text_of(signature, named(tag + ".sig")),
+                      Layout::text_of(signature, named(tag))});
+  CHECK(Digest::of(layout.open("")->manifest({}).bytes) == layout.manifest_.digest);
+
+  // One that cannot be read may be an image; so may what only looks like such a tag.
+  Descriptor lost = referrer;
+  lost.digest = Digest::of("lost");
+  for (const std::string& other :
+       {Layout::text_of(lost), Layout::text_of(layout.manifest_, named("2.0")),
+        Layout::text_of(layout.manifest_, named("sha256-1"))}) {
+    layout.write_index({Layout::text_of(referrer), image, other});
+    check_error_parts(ErrorKind::usage, {"holds 3 images"}, [&] { (void)layout.open(""); });
+  }
+  // Nothing but what is attached: none of it is taken for the image.
+  layout.write_index({Layout::text_of(referrer), Layout::text_of(signature, named(tag))});
+  check_error_parts(ErrorKind::usage, {"holds 2 images"}, [&] { (void)layout.open(""); });
+}
+
 TEST_CASE("another image of a layout is opened by its name") {
   Layout layout;
   const std::string signature = tag_of(layout.manifest_) + ".sig";
