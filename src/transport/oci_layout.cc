@@ -214,7 +214,7 @@ const Descriptor* only_image(const std::vector<Descriptor>& entries,
     if (name == nullptr || !is_digest_tag(*name)) images.push_back(&entry);
   }
   if (images.size() > kMostRead) return nullptr;
-  if (images.size() > 1 && is_attached) {
+  if (is_attached) {
     images.erase(std::remove_if(images.begin(), images.end(),
                                 [&](const Descriptor* entry) { return is_attached(*entry); }),
                  images.end());

@@ -318,7 +318,7 @@ class Layouts(SyncTest):
         descriptor = self.layout.add(self.image("x"), ref="v1")
         (self.layout.path / "blobs").rename(self.temp / "shared")
         arguments = ("--src", "oci", "--dest", "docker", self.layout.path, f"{self.address}/shared")
-        self.assert_failure(self.sync(*arguments), text="blobs")
+        self.assertEqual(self.sync(*arguments).code, 1)
         self.assert_success(self.sync("--src-shared-blob-dir", self.temp / "shared", *arguments))
         self.assertEqual(self.registry.tags("shared/layout"), {"v1": descriptor["digest"]})
 
