@@ -509,7 +509,7 @@ class Destination:
         for each in (index, digest_of(self.store.run("skopeo", "inspect", "--raw", self.store.reference("multi:1")).encode())):
             arm = self.tug("copy", "-q", "--override-arch=arm64", multi, self.store.reference(f"chosen@{each}"))
             self.assert_success(arm)
-            self.store.run("skopeo", "inspect", self.store.reference(f"chosen@{each}"))
+            self.store.run("skopeo", "--override-arch=arm64", "inspect", self.store.reference(f"chosen@{each}"))
         for bad, text in ((f"[btrfs@{self.temp}/x+{self.temp}/y]localhost/a:1", "btrfs"), (f"{self.store.place[19:]}localhost/UPPER:1", "UPPER"),
                           (f"[{self.driver}@relative]localhost/a:1", "relative|absolute")):
             self.assert_failure(self.tug("copy", "-q", source, f"containers-storage:{bad}"), text=text)
