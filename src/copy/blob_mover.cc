@@ -133,7 +133,8 @@ void BlobMover::refuse_layers_with_other_digests() const {
   for (std::size_t blob = 0; blob < states_.size(); ++blob) {
     const Blob& planned = plan_.blobs[blob].blob;
     const auto& made = states_[blob].made;
-    if (planned.form != Blob::Form::layer_tar || (made && made->digest == planned.descriptor.digest))
+    if (planned.form != Blob::Form::layer_tar ||
+        (made && made->digest == planned.descriptor.digest))
       continue;
     throw Error(
         ErrorKind::usage,
@@ -257,18 +258,20 @@ void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
   if (needs_slot(blob)) slot.emplace(*slots_, stop);
   const Blob& planned = plan_.blobs[blob].blob;
   const Descriptor& shown = planned.descriptor;
-  with_context(
-      [&] { return "blob " + shown.digest.str(); },
-      [&] {
-        progress_.blob_started(shown, planned.form != Blob::Form::layer_tar ? planned.open_size : 0);
-        const SentCallback sent = [&](std::uint64_t bytes) { progress_.blob_bytes(shown, bytes); };
-        if (planned.form != Blob::Form::layer_tar) {
-          states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
-          settle(blob, shown, BlobOutcome::uploaded);
-        } else {
-          make_and_upload(blob, sent, stop);
-        }
-      });
+  with_context([&] { return "blob " + shown.digest.str(); },
+               [&] {
+                 progress_.blob_started(
+                     shown, planned.form != Blob::Form::layer_tar ? planned.open_size : 0);
+                 const SentCallback sent = [&](std::uint64_t bytes) {
+                   progress_.blob_bytes(shown, bytes);
+                 };
+                 if (planned.form != Blob::Form::layer_tar) {
+                   states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
+                   settle(blob, shown, BlobOutcome::uploaded);
+                 } else {
+                   make_and_upload(blob, sent, stop);
+                 }
+               });
 }
 
 void BlobMover::make_and_upload(std::size_t blob, const SentCallback& sent,

@@ -374,16 +374,15 @@ class Copy {
     std::vector<Refusal> refusals;
     // Where order is kept, so that the same image makes the same bytes, nothing goes at once.
     const std::size_t parallel = destination_.intake().in_order ? 1 : kParallelManifests;
-    parallel_for_each(nodes, parallel, stop_,
-                      [&](std::size_t node, const std::stop_token& stop) {
-                        try {
-                          put_node(node, stop);
-                        } catch (const MissingBlobsError& error) {
-                          if (is_last_try) explain_missing(node, error);
-                          const std::lock_guard lock(mutex);
-                          refusals.push_back({node, error.digests()});
-                        }
-                      });
+    parallel_for_each(nodes, parallel, stop_, [&](std::size_t node, const std::stop_token& stop) {
+      try {
+        put_node(node, stop);
+      } catch (const MissingBlobsError& error) {
+        if (is_last_try) explain_missing(node, error);
+        const std::lock_guard lock(mutex);
+        refusals.push_back({node, error.digests()});
+      }
+    });
     return refusals;
   }
 

@@ -710,7 +710,7 @@ class ContainersStorageDestination final : public ImageDestination {
   bool is_prepared_ = false;
   std::map<Digest, Staged> staged_;
   std::optional<std::map<std::string, StoredLayer>> stored_;  // by id
-  std::optional<RawManifest> index_;  // that the image was chosen from
+  std::optional<RawManifest> index_;                          // that the image was chosen from
   std::optional<Manifest> manifest_;
   std::vector<Link> chain_;
   std::string config_;

@@ -61,6 +61,13 @@ bool leaves(std::string_view name) {
   return false;
 }
 
+// What overlay keeps there itself decides which files are seen, and a label is the machine's: a
+// layer that brings such attributes goes without them.
+bool is_for_the_system(std::string_view name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") ||
+         name == "security.selinux";
+}
+
 }  // namespace
 
 LayerUnpacker::LayerUnpacker(int directory, std::string path, const UnpackOptions& options,
@@ -296,6 +303,7 @@ void LayerUnpacker::set_xattrs(const TarMember& member, int fd) {
   if (member.xattrs.empty()) return;
   const std::string self = "/proc/self/fd/" + std::to_string(fd);
   for (const auto& [name, value] : member.xattrs) {
+    if (is_for_the_system(name)) continue;
     if (::setxattr(self.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
     const bool may_fail = errno == ENOTSUP || (options_.in_user_namespace && errno == EPERM);
     if (!may_fail) fail("set an attribute of", member.name);

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -177,6 +178,25 @@ TEST_CASE("members that cannot be") {
     check_error(c.kind, c.kind == ErrorKind::local ? "cannot" : c.says,
                 [&] { lab.unpack(c.layer); });
   }
+}
+
+TEST_CASE(
+    "attributes by which the kernel sees other files, or another label, are not the layer's") {
+  const Lab lab;
+  const std::string records = test::pax_record("SCHILY.xattr.trusted.overlay.opaque", "y") +
+                              test::pax_record("SCHILY.xattr.user.overlay.redirect", "/etc") +
+                              test::pax_record("SCHILY.xattr.security.selinux", "label") +
+                              test::pax_record("SCHILY.xattr.user.own", "kept");
+  lab.unpack({{.name = "pax", .type = 'x', .content = records}, directory("d")}, true);
+  const std::string path = lab.root() + "/d";
+  std::string names(1000, '\0');
+  const ssize_t size = ::listxattr(path.c_str(), names.data(), names.size());
+  REQUIRE(size >= 0);
+  names.resize(static_cast<std::size_t>(size));
+  CHECK(names.find("overlay") == std::string::npos);
+  CHECK(names.find("label") == std::string::npos);
+  const bool has_attributes = ::setxattr(path.c_str(), "user.probe", "1", 1, 0) == 0;
+  CHECK((names.find("user.own") != std::string::npos) == has_attributes);
 }
 
 TEST_CASE("whiteouts remove what was below, whatever their order") {
