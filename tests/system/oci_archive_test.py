@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import archives, case  # noqa: E402
 from support.archives import Link, hardlink, packed, write_tar  # noqa: E402
 from support.case import FIXTURES, SystemTest, fixture, registry_for_class, tug_only  # noqa: E402
-from support.layouts import Layout, noise  # noqa: E402
+from support.layouts import Layout, noise, platform  # noqa: E402
 from support.registry import die_with_parent  # noqa: E402
 from support.stores import Store  # noqa: E402
 from support.trees import tree  # noqa: E402
@@ -56,6 +56,17 @@ class RoundTrips(OciArchive):
                 before = (self.temp / "tug.tar").read_bytes()
                 self.assert_success(self.tug("copy", *flags, f"oci-archive:tug.tar{ref}", f"oci-archive:tug.tar{ref}"))
                 self.assertEqual((self.temp / "tug.tar").read_bytes(), before)
+
+    def test_the_same_bytes_each_time(self):
+        """Also of an index of many images, whose manifests are small and ready at the same time."""
+        source = Layout(self.temp / "source")
+        names = [f"arch{n}" for n in range(24)]
+        source.add(source.index([platform(source.image([{"n": name.encode()}], architecture=name), name) for name in names]), ref="all")
+        archives = []
+        for number in range(4):
+            self.assert_success(self.tug("copy", "-q", "--all", f"oci:{source.path}:all", f"oci-archive:{number}.tar:all"))
+            archives.append((self.temp / f"{number}.tar").read_bytes())
+        self.assertTrue(all(each == archives[0] for each in archives))
 
     def test_to_and_from_a_registry(self):
         """Every digest stays; also of an index with all its images, and with compressed archives."""
