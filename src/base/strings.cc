@@ -146,6 +146,15 @@ std::size_t utf8_length(std::string_view text) noexcept {
   return text.empty() ? 0 : decode_utf8(text).length;
 }
 
+bool is_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string printable(std::string_view text, std::size_t max_bytes) {
   std::string result;
   std::size_t cut = 0;  // the longest end of `result` that leaves room for the ellipsis

@@ -28,6 +28,7 @@ std::string printable(std::string_view text, std::size_t max_bytes = 500);
 
 // How many bytes the valid UTF-8 character has that `text` begins with; 0 when it begins with none.
 std::size_t utf8_length(std::string_view text) noexcept;
+bool is_utf8(std::string_view text) noexcept;
 
 // RFC 4648. Decoding accepts missing padding; nullopt for anything else that is not base64.
 std::string base64_encode(std::string_view bytes);

@@ -2,7 +2,6 @@
 
 #include "base/strings.h"
 #include "stream/tar_header.h"
-#include "stream/tar_split.h"
 #include "stream/tar_split_writer.h"
 
 #include <tug/error.h>
@@ -221,7 +220,7 @@ bool TarReader::next(TarMember& member) {
   has_member_ = true;
   member_name_ = member.name;
   member_size_ = left_ = member.size;
-  crc_ = 0;
+  crc_ = {};
   return true;
 }
 
@@ -232,7 +231,7 @@ std::size_t TarReader::read(std::span<std::byte> buffer) {
   if (got == 0) fail("it ends within its member " + printable(member_name_, 200));
   left_ -= got;
   offset_ += got;
-  if (split_ != nullptr) crc_ = Crc64::extend(crc_, buffer.first(got));
+  if (split_ != nullptr) crc_.update(buffer.first(got));
   return got;
 }
 
@@ -282,7 +281,7 @@ void TarReader::end_member() {
   std::array<std::byte, 16384> passed_over{};
   while (read(passed_over) != 0) {
   }
-  if (split_ != nullptr) split_->file(member_name_, member_size_, crc_);
+  if (split_ != nullptr) split_->file(member_name_, member_size_, crc_.value());
   skip_padding(member_size_);
 }
 

@@ -4,6 +4,8 @@
 #ifndef TUG_STREAM_TAR_READER_H_
 #define TUG_STREAM_TAR_READER_H_
 
+#include "stream/tar_split.h"
+
 #include <tug/blob.h>
 
 #include <cstddef>
@@ -72,7 +74,7 @@ class TarReader {
   std::string member_name_;
   std::uint64_t member_size_ = 0;
   std::uint64_t left_ = 0;  // of its content
-  std::uint64_t crc_ = 0;
+  Crc64 crc_;
 };
 
 }  // namespace tug

@@ -56,14 +56,6 @@ class Crc64 {
  public:
   void update(std::span<const std::byte> bytes) noexcept;
   [[nodiscard]] std::uint64_t value() const noexcept { return ~state_; }
-  // What value() becomes when `bytes` follow those that it was `value` of.
-  [[nodiscard]] static std::uint64_t extend(std::uint64_t value,
-                                            std::span<const std::byte> bytes) noexcept {
-    Crc64 crc;
-    crc.state_ = ~value;
-    crc.update(bytes);
-    return crc.value();
-  }
 
  private:
   std::uint64_t state_ = ~std::uint64_t{0};

@@ -1,6 +1,7 @@
 #include "stream/tar_split_writer.h"
 
 #include "base/strings.h"
+#include "oci/json.h"
 #include "stream/gzip.h"
 
 #include <fmt/format.h>
@@ -14,32 +15,6 @@ namespace tug {
 namespace {
 
 constexpr std::size_t kMaxSegment = std::size_t{1024} * 1024;
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
-// Between quotes as Go's encoding/json spells it.
-std::string json_text(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += text[i];
-    } else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
-      out += fmt::format("\\u{:04x}", c);
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 std::string big_endian(std::uint64_t value) {
   std::string bytes(8, '\0');
@@ -65,8 +40,9 @@ void TarSplitWriter::segment(std::string_view bytes) {
 }
 
 void TarSplitWriter::file(std::string_view name, std::uint64_t size, std::uint64_t crc) {
-  std::string line = is_utf8(name) ? "{\"type\":1,\"name\":\"" + json_text(name) + "\""
-                                   : "{\"type\":1,\"name_raw\":\"" + base64_encode(name) + "\"";
+  std::string line = is_utf8(name)
+                         ? "{\"type\":1,\"name\":" + Json(name).dump({.escape_html = true})
+                         : "{\"type\":1,\"name_raw\":\"" + base64_encode(name) + "\"";
   if (size == 0) {
     line += ",\"payload\":null";
   } else {
