@@ -203,7 +203,7 @@ class ImageDestination {
                             const std::optional<std::string>& tag, std::stop_token stop) = 0;
   // The index that the image was chosen from, which is not copied itself: for places that remember
   // it. Called before anything else is asked or put.
-  virtual void chosen_from(const RawManifest& /*index*/) {}
+  virtual void chosen_from(const Index& /*index*/) {}
   // Where another image of the same place goes: under `tag`, or by its digest alone. Null: the
   // place holds one image.
   [[nodiscard]] virtual std::unique_ptr<ImageDestination> beside(

@@ -63,6 +63,10 @@ std::string errno_text(int error_number) {
   return text != nullptr ? text : "error " + std::to_string(error_number);
 }
 
+void throw_errno(std::string_view verb, const std::string& path) {
+  throw cannot(verb, path, errno);
+}
+
 UniqueFd open_directory(const std::string& path) {
   UniqueFd fd;
   if (has_nul(path)) {

@@ -33,6 +33,9 @@ class UniqueFd {
 // "No such file or directory" for `error_number`, thread-safe.
 std::string errno_text(int error_number);
 
+// Throws Error(local) "cannot VERB PATH: …" for errno.
+[[noreturn]] void throw_errno(std::string_view verb, const std::string& path);
+
 // Opens a directory. Throws Error(local) naming it; ENOENT and ENOTDIR have their own words.
 UniqueFd open_directory(const std::string& path);
 

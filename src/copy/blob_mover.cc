@@ -96,7 +96,7 @@ std::vector<std::size_t> BlobMover::in_image_order(const std::vector<std::size_t
 
 bool BlobMover::needs_slot(std::size_t blob) const {
   const Blob& planned = plan_.blobs[blob].blob;
-  return planned.form == Blob::Form::layer_tar || !slots_->is_free(planned.open_size);
+  return is_made(planned) || !slots_->is_free(planned.open_size);
 }
 
 void BlobMover::supply(std::vector<std::size_t> blobs) {
@@ -115,7 +115,7 @@ void BlobMover::remember_all() {
 void BlobMover::announce_bytes(const std::vector<std::size_t>& blobs) {
   std::uint64_t bytes = 0;
   for (const std::size_t blob : blobs) {
-    if (plan_.blobs[blob].blob.form == Blob::Form::layer_tar) return;  // nobody knows
+    if (is_made(plan_.blobs[blob].blob)) return;  // nobody knows
     bytes += plan_.blobs[blob].blob.open_size;
   }
   progress_.to_send(bytes);
@@ -133,9 +133,7 @@ void BlobMover::refuse_layers_with_other_digests() const {
   for (std::size_t blob = 0; blob < states_.size(); ++blob) {
     const Blob& planned = plan_.blobs[blob].blob;
     const auto& made = states_[blob].made;
-    if (planned.form != Blob::Form::layer_tar ||
-        (made && made->digest == planned.descriptor.digest))
-      continue;
+    if (!is_made(planned) || (made && made->digest == planned.descriptor.digest)) continue;
     throw Error(
         ErrorKind::usage,
         fmt::format("the layer {} would have to be compressed anew, which changes the "
@@ -152,7 +150,7 @@ bool BlobMover::may_change_digest() const noexcept {
 // What the blob is called among the copies of this process; "": it is of no use to the others.
 std::string BlobMover::shared_key(const PlannedBlob& layer) const {
   const Blob& planned = layer.blob;
-  if (planned.form != Blob::Form::layer_tar) return planned.descriptor.digest.str();
+  if (!is_made(planned)) return planned.descriptor.digest.str();
   if (!may_change_digest() || layer.is_plain) return {};
   const std::string key = compressed_key(planned, layer_compression(options_));
   if (key.empty()) return key;
@@ -163,7 +161,7 @@ std::string BlobMover::shared_key(const PlannedBlob& layer) const {
 // `there` is what another copy planned, perhaps with other annotations.
 Descriptor BlobMover::as_planned(std::size_t blob, const Descriptor& there) const {
   const Blob& planned = plan_.blobs[blob].blob;
-  return planned.form != Blob::Form::layer_tar ? planned.descriptor : there;
+  return !is_made(planned) ? planned.descriptor : there;
 }
 
 void BlobMover::find(std::size_t blob, const std::stop_token& stop) {
@@ -260,12 +258,11 @@ void BlobMover::upload(std::size_t blob, const std::stop_token& stop) {
   const Descriptor& shown = planned.descriptor;
   with_context([&] { return "blob " + shown.digest.str(); },
                [&] {
-                 progress_.blob_started(
-                     shown, planned.form != Blob::Form::layer_tar ? planned.open_size : 0);
+                 progress_.blob_started(shown, !is_made(planned) ? planned.open_size : 0);
                  const SentCallback sent = [&](std::uint64_t bytes) {
                    progress_.blob_bytes(shown, bytes);
                  };
-                 if (planned.form != Blob::Form::layer_tar) {
+                 if (!is_made(planned)) {
                    states_[blob].bytes_sent += destination_.put_blob(planned, sent, stop);
                    settle(blob, shown, BlobOutcome::uploaded);
                  } else {
@@ -314,8 +311,7 @@ void BlobMover::remember(const std::vector<std::size_t>& blobs) {
     if (state.outcome == BlobOutcome::uploaded && planned.is_config)
       facts.compressors.emplace_back(state.made->digest, "uncompressed");
     const auto format = compression_of(state.made->media_type);
-    const bool is_stores_own = planned.blob.form == Blob::Form::layer_tar &&
-                               planned.blob.descriptor_verified &&
+    const bool is_stores_own = is_made(planned.blob) && planned.blob.descriptor_verified &&
                                state.made->digest == planned.blob.descriptor.digest;
     if (!(state.converted || is_stores_own) || !format) continue;
     facts.pairs.push_back({state.made->digest, *planned.blob.diff_id});

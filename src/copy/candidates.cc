@@ -9,8 +9,6 @@
 namespace tug {
 namespace {
 
-bool is_made(const Blob& planned) { return planned.form == Blob::Form::layer_tar; }
-
 // Docker's manifests have no media type for zstd.
 bool manifest_can_hold(const Blob& planned, LayerCompression format) {
   return format != LayerCompression::zstd || !media_type::is_docker(planned.descriptor.media_type);

@@ -97,7 +97,7 @@ class Copy {
   void check_compression() const {
     const CompressionSpec spec = layer_compression(options_);
     for (const PlannedBlob& planned : plan_.blobs) {
-      if (planned.blob.form == Blob::Form::layer_tar && !planned.is_plain)
+      if (is_made(planned.blob) && !planned.is_plain)
         (void)compressed_media_type(planned.blob.descriptor.media_type, spec.format);
     }
   }
@@ -233,8 +233,7 @@ class Copy {
 
   [[nodiscard]] std::optional<Descriptor> expected(std::size_t blob) const {
     const PlannedBlob& planned = plan_.blobs[blob];
-    return planned.blob.form != Blob::Form::layer_tar ? planned.blob.descriptor
-                                                      : candidates_->known_there(planned);
+    return !is_made(planned.blob) ? planned.blob.descriptor : candidates_->known_there(planned);
   }
 
   bool tag_names(const Descriptor& ours) {

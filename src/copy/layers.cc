@@ -1,6 +1,7 @@
 #include "copy/layers.h"
 
 #include "base/strings.h"
+#include "oci/image_config.h"
 #include "oci/json.h"
 
 #include <tug/error.h>
@@ -90,22 +91,11 @@ std::vector<RegistryReference> annotated_sources(const Descriptor& descriptor,
 }
 
 std::vector<Digest> diff_ids(std::string_view config_bytes) {
-  std::vector<Digest> result;
   try {
-    const Json config = Json::parse(config_bytes);
-    const Json* rootfs = config.find("rootfs");
-    const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
-    if (ids == nullptr || ids->as_array() == nullptr) return {};
-    for (const Json& id : *ids->as_array()) {
-      const auto digest =
-          id.as_string() == nullptr ? std::nullopt : Digest::try_parse(*id.as_string());
-      if (!digest) return {};
-      result.push_back(*digest);
-    }
+    return diff_ids_of(Json::parse(config_bytes));
   } catch (const Error&) {
     return {};  // whatever it is, it is no image configuration that helps
   }
-  return result;
 }
 
 std::vector<DiffIdPair> pair_diff_ids(const Manifest& manifest, std::string_view config_bytes) {

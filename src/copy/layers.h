@@ -46,6 +46,10 @@ struct Candidate {
 std::vector<RegistryReference> annotated_sources(const Descriptor& descriptor,
                                                  std::string_view registry);
 
+// Whether the blob that the destination gets is made from this one, so that its digest is not known
+// before.
+inline bool is_made(const Blob& planned) noexcept { return planned.form == Blob::Form::layer_tar; }
+
 // Pairs the layers of the manifest that the destination has under the tag with the diff IDs of its
 // config; empty when they do not pair.
 struct DiffIdPair {

@@ -81,7 +81,7 @@ class Planner {
         with_context([&] { return "manifest " + Digest::of(raw.bytes).str(); },
                      [&] { return parse_manifest_or_index(raw.bytes, raw.media_type); });
     if (options_.instances.kind == InstanceSelection::Kind::system) {
-      if (std::holds_alternative<Index>(top)) plan_.chosen_from = std::move(raw);
+      if (const auto* index = std::get_if<Index>(&top)) plan_.chosen_from = *index;
       add_image(choose_instance(source_, std::move(top), options_.platform, "copy all with --all",
                                 stop_));
     } else {
@@ -304,9 +304,9 @@ class Planner {
   // Equal digests are one blob; what is made from a tar is one per tar.
   std::size_t add_blob(PlannedBlob planned) {
     const Blob& blob = planned.blob;
-    const bool is_made = blob.form == Blob::Form::layer_tar;
     // The tar may be what another image has as its layer.
-    const std::string key = is_made ? "tar " + blob.diff_id->str() : blob.descriptor.digest.str();
+    const std::string key =
+        is_made(blob) ? "tar " + blob.diff_id->str() : blob.descriptor.digest.str();
     const auto [known, is_new] = blobs_.emplace(key, plan_.blobs.size());
     if (is_new) plan_.blobs.push_back(std::move(planned));
     return known->second;
@@ -372,9 +372,8 @@ Manifest choose_instance(ImageSource& source, ManifestOrIndex document, const Pl
 }
 
 bool CopyPlan::has_unmade_blobs() const {
-  return std::any_of(blobs.begin(), blobs.end(), [](const PlannedBlob& planned) {
-    return planned.blob.form == Blob::Form::layer_tar;
-  });
+  return std::any_of(blobs.begin(), blobs.end(),
+                     [](const PlannedBlob& planned) { return is_made(planned.blob); });
 }
 
 CopyPlan make_plan(ImageSource& source, const CopyOptions& options, const ImageForm& form,

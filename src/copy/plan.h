@@ -63,7 +63,7 @@ struct CopyPlan {
   std::vector<PlannedBlob> blobs;  // distinct, largest first
   std::vector<Node> nodes;         // children before their parents; the last is the top
   // The index at the source that the one image was chosen from.
-  std::optional<RawManifest> chosen_from;
+  std::optional<Index> chosen_from;
   // What a conversion changes, in clauses ("the image is converted to OCI (--format)"), and a line
   // that says what is lost by it, or "".
   std::vector<std::string> changes;

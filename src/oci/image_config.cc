@@ -288,4 +288,24 @@ Platform platform_of_config(std::string_view config) {
   });
 }
 
+std::vector<Digest> diff_ids_of(const Json& config) {
+  std::vector<Digest> result;
+  const Json* rootfs = config.find("rootfs");
+  const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
+  if (ids == nullptr || ids->is_null()) return result;
+  if (ids->as_array() == nullptr)
+    throw Error(ErrorKind::integrity, "rootfs: diff_ids is not a list");
+  for (const Json& id : *ids->as_array()) {
+    if (!id.is_string())
+      throw Error(ErrorKind::integrity, "rootfs: a member of diff_ids is not a string");
+    const auto digest = Digest::try_parse(*id.as_string());
+    if (!digest) {
+      throw Error(ErrorKind::integrity,
+                  "\"" + printable(*id.as_string(), 100) + "\" is no digest of a layer");
+    }
+    result.push_back(*digest);
+  }
+  return result;
+}
+
 }  // namespace tug

@@ -2,7 +2,10 @@
 #ifndef TUG_OCI_IMAGE_CONFIG_H_
 #define TUG_OCI_IMAGE_CONFIG_H_
 
+#include "oci/json.h"
+
 #include <tug/descriptor.h>
+#include <tug/digest.h>
 
 #include <optional>
 #include <string>
@@ -27,6 +30,10 @@ OciConfig oci_config(std::string_view docker);
 // The platform that a configuration says it is for. Throws Error(integrity) for one that has no
 // architecture or os.
 Platform platform_of_config(std::string_view config);
+
+// rootfs.diff_ids; empty where there are none. Throws Error(integrity) for what is no list of
+// digests.
+std::vector<Digest> diff_ids_of(const Json& config);
 
 // A time of RFC 3339 as Go's time.Time writes it after reading it: no zeros at the end of the
 // fraction, nanoseconds at most, "Z" where the offset is none. nullopt: Go would not read it.

@@ -34,8 +34,7 @@ std::unique_ptr<ImageSource> open_containers_storage(
 // A place for one image in such a store, which is made where there is none. Throws Error(usage) for
 // a reference, a configuration or a driver that tug cannot write, Error(local) when we may not.
 std::unique_ptr<ImageDestination> open_containers_storage_destination(
-    const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>& note);
+    const StorageReference& reference, const StorageEnvironment& environment);
 
 // The store that `reference` names, or the one that is configured.
 StorageConfig storage_config_of(const StorageReference& reference,

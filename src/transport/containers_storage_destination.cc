@@ -10,11 +10,12 @@
 #include "base/temporary_file.h"
 #include "oci/image_config.h"
 #include "oci/json.h"
+#include "stream/archive.h"
 #include "stream/compress.h"
 #include "stream/file_source.h"
 #include "stream/tar_reader.h"
 #include "stream/tar_split_writer.h"
-#include "transport/archive_destination.h"
+#include "transport/closed_destination.h"
 #include "transport/containers_storage.h"
 #include "transport/layer_unpack.h"
 #include "transport/storage_driver.h"
@@ -40,12 +41,8 @@ namespace tug {
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
-constexpr std::size_t kMaxRecordBytes = std::size_t{256} * 1024 * 1024;
 constexpr std::size_t kPieceBytes = std::size_t{128} * 1024;
 constexpr int kAttempts = 3;
-// A bomb: gzip and zstd of ordinary layers stay far below.
-constexpr std::uint64_t kMaxGrowth = 1100;
-constexpr std::uint64_t kFreeGrowthBytes = std::uint64_t{64} << 30U;
 
 // A layer that was there a moment ago was removed by somebody else.
 class Vanished : public Error {
@@ -100,7 +97,8 @@ std::string driver_for_writing(const StorageConfig& config) {
 void check_config(const StorageConfig& config) {
   const auto refuse = [&](const std::string& option) {
     throw Error(ErrorKind::usage, "the store " + config.graph_root + " is configured with " +
-                                      option + ", with which tug cannot write it");
+                                      option + ", with which tug cannot write it")
+        .set_hint("copy to oci:PATH, and from there with podman pull oci:PATH");
   };
   if (!config.image_store.empty() && config.image_store != config.graph_root)
     refuse("a separate imagestore (" + config.image_store + ")");
@@ -116,21 +114,16 @@ struct Staged {
   bool is_tar = false;
 };
 
+// What a layer's tar turns out to be.
 class CountingSource final : public ByteSource {
  public:
-  CountingSource(std::unique_ptr<ByteSource> inner, std::uint64_t compressed, std::string name,
-                 std::stop_token stop)
-      : inner_(std::move(inner)),
-        most_(kFreeGrowthBytes + kMaxGrowth * compressed),
-        name_(std::move(name)),
-        stop_(std::move(stop)) {}
+  CountingSource(std::unique_ptr<ByteSource> inner, std::stop_token stop)
+      : inner_(std::move(inner)), stop_(std::move(stop)) {}
   std::size_t read(std::span<std::byte> buffer) override {
     throw_if_stopped(stop_);
     const std::size_t got = inner_->read(buffer);
     hasher_.update(buffer.first(got));
     size_ += got;
-    if (size_ > most_)
-      throw Error(ErrorKind::limit, name_ + " gets out of hand when it is decompressed");
     return got;
   }
   [[nodiscard]] Digest digest() const {
@@ -140,8 +133,6 @@ class CountingSource final : public ByteSource {
 
  private:
   std::unique_ptr<ByteSource> inner_;
-  const std::uint64_t most_;
-  const std::string name_;
   const std::stop_token stop_;
   Hasher hasher_;
   std::uint64_t size_ = 0;
@@ -164,19 +155,6 @@ unsigned compression_of_type(std::string_view media_type) {
   return media_type.ends_with("zstd") ? kZstd : 0;
 }
 
-std::vector<Digest> diff_ids_of(const std::string& config) {
-  const Json json = Json::parse(config);
-  const Json* rootfs = json.find("rootfs");
-  const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
-  std::vector<Digest> digests;
-  if (ids == nullptr || ids->as_array() == nullptr) return digests;
-  for (const Json& id : *ids->as_array()) {
-    const std::string* text = id.as_string();
-    digests.push_back(Digest::parse(text == nullptr ? "" : *text));
-  }
-  return digests;
-}
-
 // One layer of the image that is written.
 struct Link {
   std::string id;
@@ -195,12 +173,6 @@ std::vector<Link> chain_of(const std::vector<Digest>& diff_ids,
     chain.push_back({id, parent, diff_ids[i], blobs[i]});
   }
   return chain;
-}
-
-bool is_incomplete(const Json& record) {
-  const Json* flags = record.find("flags");
-  const Json* incomplete = flags == nullptr ? nullptr : flags->find("incomplete");
-  return incomplete != nullptr && incomplete->as_bool().value_or(false);
 }
 
 std::vector<std::string> strings_of(const Json& record, std::string_view key) {
@@ -237,7 +209,7 @@ void set_in_map(Json& record, std::string_view member, const std::string& key, J
   record.set(member, std::move(object));
 }
 
-class ContainersStorageDestination final : public ImageDestination {
+class ContainersStorageDestination final : public ClosedDestination {
  public:
   ContainersStorageDestination(std::string description, ImageName name, StorePaths paths,
                                UnpackOptions unpack)
@@ -253,7 +225,7 @@ class ContainersStorageDestination final : public ImageDestination {
   }
   // One that names the index means the image chosen from it.
   [[nodiscard]] std::optional<Digest> digest() const override {
-    const bool is_of_index = index_ && name_.digest == Digest::of(index_->bytes);
+    const bool is_of_index = index_ && name_.digest == index_->digest();
     return is_of_index ? std::nullopt : name_.digest;
   }
   [[nodiscard]] Intake intake() const override { return {.in_order = false, .indexes = false}; }
@@ -269,13 +241,13 @@ class ContainersStorageDestination final : public ImageDestination {
     if (!raw) return std::nullopt;
     return Descriptor{raw->media_type, Digest::of(raw->bytes), raw->bytes.size()};
   }
-  void chosen_from(const RawManifest& index) override { index_ = index; }
+  void chosen_from(const Index& index) override { index_ = index; }
   [[nodiscard]] std::optional<RawManifest> existing_manifest(std::stop_token) override {
     if (name_.repository.empty()) return std::nullopt;
     const StoreSnapshot snapshot = StoreSnapshot::read(paths_);
     const StoredImage* image = snapshot.find_image(name_.name());
     if (image == nullptr || !has_all_layers(snapshot, *image)) return std::nullopt;
-    if (index_ && image->manifest_key(Digest::of(index_->bytes)).empty()) return std::nullopt;
+    if (index_ && image->manifest_key(index_->digest()).empty()) return std::nullopt;
     // What is broken is as good as absent.
     try {
       auto bytes = read_file_if_exists(image->big_data_path("manifest"), kMaxManifestBytes);
@@ -289,27 +261,11 @@ class ContainersStorageDestination final : public ImageDestination {
       return std::nullopt;
     }
   }
-  [[nodiscard]] std::optional<RawManifest> read_manifest(const Descriptor&,
-                                                         std::stop_token) override {
-    return std::nullopt;
-  }
-  [[nodiscard]] std::optional<std::string> read_small_blob(const Descriptor&,
-                                                           std::stop_token) override {
-    return std::nullopt;
-  }
   // Layers that the store made from this very blob, or whose tar it is; wherever they are in their
   // chain.
   [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) override {
     const std::lock_guard lock(mutex_);
     return staged_.contains(descriptor.digest) || stored_layer(descriptor.digest) != nullptr;
-  }
-  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest&, std::stop_token) override {
-    return std::nullopt;
-  }
-  [[nodiscard]] bool has_manifest(const Descriptor&, std::stop_token) override { return false; }
-  [[nodiscard]] bool mount_blob(const Descriptor&, const RegistryReference&,
-                                std::stop_token) override {
-    return false;
   }
 
   // --- taking in
@@ -338,12 +294,7 @@ class ContainersStorageDestination final : public ImageDestination {
 
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    const Manifest manifest = Manifest::parse(bytes, descriptor.media_type);
-    if (!manifest.is_image()) {
-      throw Error(ErrorKind::usage, descriptor.digest.str() + " is an artifact (config " +
-                                        printable(manifest.config().media_type, 100) +
-                                        "); containers-storage holds container images");
-    }
+    const Manifest manifest = image_manifest(descriptor, bytes, "containers-storage");
     const std::string id(manifest.config().digest.hex());
     if (!name_.id.empty() && name_.id != id) {
       throw Error(ErrorKind::usage,
@@ -352,8 +303,9 @@ class ContainersStorageDestination final : public ImageDestination {
     }
     const std::lock_guard lock(mutex_);
     config_ = read_config(manifest.config());
-    const std::vector<Digest> diff_ids = with_context("config " + manifest.config().digest.str(),
-                                                      [&] { return diff_ids_of(config_); });
+    const std::vector<Digest> diff_ids =
+        with_context("config " + manifest.config().digest.str(),
+                     [&] { return diff_ids_of(Json::parse(config_)); });
     if (diff_ids.size() != manifest.layers().size()) {
       throw Error(ErrorKind::integrity, "the config lists " + counted(diff_ids.size(), "layer") +
                                             ", the manifest " +
@@ -365,9 +317,7 @@ class ContainersStorageDestination final : public ImageDestination {
     }
     for (const Descriptor& layer : manifest.layers()) {
       if (staged_.contains(layer.digest) || stored_layer(layer.digest) != nullptr) continue;
-      throw Error(ErrorKind::usage, "the layer " + layer.digest.str() + " stays where it is (" +
-                                        printable(layer.media_type, 100) +
-                                        "), and containers-storage needs all layers");
+      throw layer_stays_away(layer, "containers-storage");
     }
     chain_ = chain_of(diff_ids, manifest.layers());
     manifest_.emplace(manifest);
@@ -412,8 +362,7 @@ class ContainersStorageDestination final : public ImageDestination {
     if (!stored_) {
       const std::string path = layers_directory() + "/layers.json";
       stored_.emplace();
-      for (StoredLayer& layer :
-           detail::parse_layers(read_file_if_exists(path, kMaxRecordBytes).value_or(""), path)) {
+      for (StoredLayer& layer : detail::parse_layers(detail::read_record_file(path), path)) {
         std::string id = layer.id;
         stored_->emplace(std::move(id), std::move(layer));
       }
@@ -492,7 +441,7 @@ class ContainersStorageDestination final : public ImageDestination {
     const StorageLock lock(layers_directory() + "/layers.lock", stop);
     StorageRecords records = StorageRecords::read(layers_directory() + "/layers.json");
     if (const Json* record = records.find(link.id)) {
-      if (!is_incomplete(*record)) {
+      if (!detail::is_incomplete(*record)) {
         if (driver_.has(link.id)) return;
         throw Error(ErrorKind::local, "the store " + paths_.graph_root + " has a record of layer " +
                                           link.id + ", but not its files")
@@ -502,7 +451,7 @@ class ContainersStorageDestination final : public ImageDestination {
     }
     if (!link.parent.empty()) {
       const Json* parent = records.find(link.parent);
-      if (parent == nullptr || is_incomplete(*parent)) throw vanished();
+      if (parent == nullptr || detail::is_incomplete(*parent)) throw vanished();
     }
     const std::string created = storage_time();
     Json record = Json::object({{"id", link.id}});
@@ -557,7 +506,8 @@ class ContainersStorageDestination final : public ImageDestination {
       limit = layer->size();
       compression = compression_of_record(stored->id);
     }
-    CountingSource tar(std::move(bytes), limit, name, stop);
+    CountingSource tar(
+        bounded_source(std::move(bytes), kFreeGrowthBytes + kMaxGrowth * limit, name), stop);
     const UniqueFd layers = open_directory(layers_directory());
     TemporaryFile split_file(layers.get(), tar_split_of(link.id), 0600);
     TarSplitWriter split([&](std::span<const std::byte> piece) { split_file.write(piece); });
@@ -605,7 +555,7 @@ class ContainersStorageDestination final : public ImageDestination {
     StorageRecords layers = StorageRecords::read(layers_directory() + "/layers.json");
     for (const Link& link : chain_) {
       const Json* record = layers.find(link.id);
-      if (record == nullptr || is_incomplete(*record)) throw vanished();
+      if (record == nullptr || detail::is_incomplete(*record)) throw vanished();
     }
     const StorageLock images_lock(images_directory() + "/images.lock", stop);
     StorageRecords images = StorageRecords::read(images_directory() + "/images.json");
@@ -626,7 +576,7 @@ class ContainersStorageDestination final : public ImageDestination {
   }
 
   [[nodiscard]] Json new_record(const std::string& id, const std::string& top) const {
-    const Digest digest = index_ ? Digest::of(index_->bytes) : manifest_->digest();
+    const Digest digest = index_ ? index_->digest() : manifest_->digest();
     Json record = Json::object({{"id", id}, {"digest", digest.str()}});
     // In the order of Go's structure; what stays empty goes again.
     record.set("names", Json::array());
@@ -656,7 +606,7 @@ class ContainersStorageDestination final : public ImageDestination {
     const std::string signature = "signature-" + std::string(manifest_->digest().hex());
     std::vector<std::pair<std::string, std::string>> items{
         {manifest_->config().digest.str(), config_}};
-    if (index_) items.emplace_back("manifest-" + Digest::of(index_->bytes).str(), index_->bytes);
+    if (index_) items.emplace_back("manifest-" + index_->digest().str(), index_->bytes());
     items.emplace_back("manifest-" + digest, manifest_->bytes());
     items.emplace_back("manifest", manifest_->bytes());
     items.emplace_back(signature, "");
@@ -710,7 +660,7 @@ class ContainersStorageDestination final : public ImageDestination {
   bool is_prepared_ = false;
   std::map<Digest, Staged> staged_;
   std::optional<std::map<std::string, StoredLayer>> stored_;  // by id
-  std::optional<RawManifest> index_;                          // that the image was chosen from
+  std::optional<Index> index_;                                // that the image was chosen from
   std::optional<Manifest> manifest_;
   std::vector<Link> chain_;
   std::string config_;
@@ -719,8 +669,7 @@ class ContainersStorageDestination final : public ImageDestination {
 }  // namespace
 
 std::unique_ptr<ImageDestination> open_containers_storage_destination(
-    const StorageReference& reference, const StorageEnvironment& environment,
-    const std::function<void(std::string_view)>&) {
+    const StorageReference& reference, const StorageEnvironment& environment) {
   const StorageConfig config = storage_config_of(reference, environment);
   check_config(config);
   if (::geteuid() != 0) {

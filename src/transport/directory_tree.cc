@@ -27,9 +27,7 @@ namespace {
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 [[noreturn]] void fail(const char* what, const std::string& path) {
-  const int error = errno;
-  throw Error(ErrorKind::local, "cannot " + std::string(what) + " " + printable(path, 500) + ": " +
-                                    errno_text(error));
+  throw_errno(what, printable(path, 500));
 }
 
 struct CloseDirectory {

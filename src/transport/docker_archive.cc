@@ -3,6 +3,7 @@
 #include "base/stop.h"
 #include "base/strings.h"
 #include "base/temporary_file.h"
+#include "oci/image_config.h"
 #include "oci/json.h"
 #include "stream/compress.h"
 #include "stream/file_source.h"
@@ -110,20 +111,13 @@ std::vector<std::string> names(const Json& item, std::string_view key) {
   return result;
 }
 
-// rootfs.diff_ids of a config.
+// Of a config, which has to have them.
 std::vector<Digest> diff_ids(const std::string& config) {
   const Json document = Json::parse(config);
   const Json* rootfs = document.find("rootfs");
-  std::vector<Digest> ids;
   if (rootfs == nullptr || !rootfs->is_object())
     throw Error(ErrorKind::integrity, "there is no rootfs");
-  for (const std::string& id : with_context("rootfs", [&] { return names(*rootfs, "diff_ids"); })) {
-    const auto digest = Digest::try_parse(id);
-    if (!digest)
-      throw Error(ErrorKind::integrity, "\"" + printable(id, 100) + "\" is no digest of a layer");
-    ids.push_back(*digest);
-  }
-  return ids;
+  return diff_ids_of(document);
 }
 
 // A layer as it stands in the archive.

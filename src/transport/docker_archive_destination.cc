@@ -2,8 +2,8 @@
 #include "base/strings.h"
 #include "oci/json.h"
 #include "stream/file_source.h"
-#include "transport/archive_destination.h"
 #include "transport/archive_file.h"
+#include "transport/closed_destination.h"
 #include "transport/docker_archive.h"
 
 #include <tug/error.h>
@@ -117,7 +117,7 @@ std::vector<LegacyLayer> legacy_layers(const std::vector<Digest>& diff_ids,
   return layers;
 }
 
-class DockerArchiveDestination final : public ArchiveDestination {
+class DockerArchiveDestination final : public ClosedDestination {
  public:
   DockerArchiveDestination(const DockerArchiveReference& reference,
                            const std::vector<RegistryReference>& additional,
@@ -200,20 +200,11 @@ class DockerArchiveDestination final : public ArchiveDestination {
 
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    const Manifest manifest = Manifest::parse(bytes, descriptor.media_type);
-    if (!manifest.is_image()) {
-      throw Error(ErrorKind::usage, descriptor.digest.str() + " is an artifact (config " +
-                                        printable(manifest.config().media_type, 100) +
-                                        "); a docker-archive holds container images");
-    }
+    const Manifest manifest = image_manifest(descriptor, bytes, "a docker-archive");
     const std::lock_guard lock(mutex_);
     std::vector<Digest> diff_ids;
     for (const Descriptor& layer : manifest.layers()) {
-      if (!layers_.contains(layer.digest)) {
-        throw Error(ErrorKind::usage, "the layer " + layer.digest.str() + " stays where it is (" +
-                                          printable(layer.media_type, 100) +
-                                          "), and a docker-archive needs all layers");
-      }
+      if (!layers_.contains(layer.digest)) throw layer_stays_away(layer, "a docker-archive");
       diff_ids.push_back(layer.digest);
     }
     const Json config = with_context("config " + manifest.config().digest.str(),

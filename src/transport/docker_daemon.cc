@@ -5,7 +5,7 @@
 #include "base/temporary_file.h"
 #include "http/client.h"
 #include "oci/json.h"
-#include "transport/archive_destination.h"
+#include "transport/closed_destination.h"
 #include "transport/docker_archive.h"
 #include "transport/image_archive.h"
 
@@ -176,7 +176,7 @@ class PipeSource final : public ByteSource {
 };
 
 // The archive is written into a pipe, whose other end a thread sends to the daemon.
-class DaemonDestination final : public ArchiveDestination {
+class DaemonDestination final : public ClosedDestination {
  public:
   DaemonDestination(DaemonReference reference, const DaemonAccess& access,
                     const std::string& temporary_directory, const Log& log)

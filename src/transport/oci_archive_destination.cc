@@ -1,7 +1,7 @@
 // The oci-archive: transport as a destination.
 #include "stream/file_source.h"
-#include "transport/archive_destination.h"
 #include "transport/archive_file.h"
+#include "transport/closed_destination.h"
 #include "transport/oci_layout.h"
 #include "transport/oci_layout_files.h"
 
@@ -19,7 +19,7 @@ namespace {
 constexpr unsigned kFileMode = 0644;
 constexpr unsigned kDirectoryMode = 0755;
 
-class OciArchiveDestination final : public ArchiveDestination {
+class OciArchiveDestination final : public ClosedDestination {
  public:
   OciArchiveDestination(OciReference reference, const std::string& temporary_directory,
                         bool accept_plain_layers, std::function<void(std::string_view)> note)

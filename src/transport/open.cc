@@ -108,7 +108,7 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                              options.additional_names, spool_directory(options));
     case Transport::containers_storage:
       return open_containers_storage_destination(StorageReference::parse(reference.rest),
-                                                 StorageEnvironment::current(), environment.note);
+                                                 StorageEnvironment::current());
     case Transport::docker_daemon:
       return open_docker_daemon_destination(DaemonReference::parse(reference.rest),
                                             daemon_access(options), spool_directory(options),

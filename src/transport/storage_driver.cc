@@ -25,12 +25,6 @@ constexpr std::size_t kMaxLower = 500;
 constexpr std::size_t kMaxLinkBytes = 256;
 constexpr std::size_t kMaxLowerBytes = kMaxLower * 64;
 
-[[noreturn]] void fail(const char* what, const std::string& path) {
-  const int error = errno;
-  throw Error(ErrorKind::local,
-              "cannot " + std::string(what) + " " + path + ": " + errno_text(error));
-}
-
 std::string random_link() {
   constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   std::array<unsigned char, kLinkLength> random{};
@@ -43,19 +37,20 @@ std::string random_link() {
 
 // With the owner and mode of `parent`, where there is one.
 void make_root_directory(const std::string& path, const std::string& parent) {
-  if (::mkdir(path.c_str(), 0700) != 0) fail("make", path);
+  if (::mkdir(path.c_str(), 0700) != 0) throw_errno("make", path);
   unsigned mode = kRootMode;
   if (!parent.empty()) {
     struct stat status {};
-    if (::stat(parent.c_str(), &status) != 0) fail("read", parent);
+    if (::stat(parent.c_str(), &status) != 0) throw_errno("read", parent);
     mode = status.st_mode & 07777U;
-    if (::chown(path.c_str(), status.st_uid, status.st_gid) != 0) fail("give an owner to", path);
+    if (::chown(path.c_str(), status.st_uid, status.st_gid) != 0)
+      throw_errno("give an owner to", path);
   }
-  if (::chmod(path.c_str(), mode) != 0) fail("set the mode of", path);
+  if (::chmod(path.c_str(), mode) != 0) throw_errno("set the mode of", path);
 }
 
 void make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0) fail("make", path);
+  if (::mkdir(path.c_str(), 0700) != 0) throw_errno("make", path);
 }
 
 }  // namespace
@@ -93,7 +88,7 @@ void StorageDriver::make_overlay(const std::string& id, const std::string& paren
   const std::string link = random_link();
   const std::string target = "../" + id + "/diff";
   if (::symlink(target.c_str(), (home + "l/" + link).c_str()) != 0)
-    fail("make", home + "l/" + link);
+    throw_errno("make", home + "l/" + link);
   write_new_file(directory.get(), "link", link, 0644, own + "/link");
   make_directory(own + "/work");
   make_directory(own + "/merged");

@@ -24,7 +24,7 @@ namespace tug {
 namespace {
 
 // Thousands of layers are a few MB (section 8).
-constexpr std::size_t kMaxRecordBytes = 256 * 1024 * 1024;
+constexpr std::size_t kMaxRecordBytes = std::size_t{256} * 1024 * 1024;
 constexpr std::size_t kMaxIdBytes = 200;
 // A process that reads a big layer holds layers.lock for minutes (section 4.4): after this long we
 // read without the lock.
@@ -58,18 +58,6 @@ class SharedLock {
   UniqueFd fd_;  // closing it releases the lock
 };
 
-// A store's file: its text, "" when it is not there.
-std::string read_record_file(const std::string& path) {
-  try {
-    return read_file_if_exists(path, kMaxRecordBytes).value_or("");
-  } catch (Error& error) {
-    if (::access(path.c_str(), R_OK) != 0) {
-      if (std::string hint = permission_hint(errno); !hint.empty()) error.set_hint(std::move(hint));
-    }
-    throw;
-  }
-}
-
 // Ids become parts of paths.
 bool is_safe_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxIdBytes && id.front() != '.' &&
@@ -94,8 +82,6 @@ std::optional<std::uint64_t> size_member(const Json& record, std::string_view ke
   const Json* value = record.find(key);
   return value == nullptr ? std::nullopt : value->as_uint();  // -1 and the like are "not known"
 }
-
-bool is_true(const Json* value) { return value != nullptr && value->as_bool().value_or(false); }
 
 StoredImage parse_image(const Json& record, const std::string& images_directory, std::size_t root) {
   StoredImage image;
@@ -131,21 +117,10 @@ std::optional<StoredLayer> parse_layer(const Json& record) {
   layer.diff_size = size_member(record, "diff-size");
   layer.compressed_digest = digest_member(record, "compressed-diff-digest");
   layer.compressed_size = size_member(record, "compressed-size");
-  if (const Json* flags = record.find("flags")) {
-    if (is_true(flags->find("incomplete"))) return std::nullopt;
-    if (!layer.diff_id) layer.diff_id = digest_member(*flags, "expected-layer-diffid");
-  }
+  if (detail::is_incomplete(record)) return std::nullopt;
+  if (const Json* flags = record.find("flags"); flags != nullptr && !layer.diff_id)
+    layer.diff_id = digest_member(*flags, "expected-layer-diffid");
   return layer;
-}
-
-// The records of a file that is one array; a missing or empty file is an empty one.
-Json::Array parse_records(std::string_view text) {
-  if (trim(text).empty()) return {};
-  Json json = Json::parse(text, {kMaxRecordBytes, 64});
-  if (json.is_null()) return {};
-  Json::Array* records = json.as_array();
-  if (records == nullptr) throw Error(ErrorKind::integrity, "the file is no array");
-  return std::move(*records);
 }
 
 bool has_images(const std::string& root, const std::string& driver) {
@@ -286,7 +261,7 @@ StoreSnapshot StoreSnapshot::read(const StorePaths& paths) {
     const std::string path = directory + "/images.json";
     const std::string text = [&] {
       const SharedLock lock(directory + "/images.lock");
-      return read_record_file(path);
+      return detail::read_record_file(path);
     }();
     std::vector<StoredImage> images = detail::parse_images(text, path, directory, root);
     std::move(images.begin(), images.end(), std::back_inserter(snapshot.images_));
@@ -301,7 +276,7 @@ void StoreSnapshot::read_layers(const std::string& directory) {
     const std::string path = directory + "/" + name;
     const std::string text = [&] {
       const SharedLock lock(directory + "/layers.lock");
-      return read_record_file(path);
+      return detail::read_record_file(path);
     }();
     for (StoredLayer& layer : detail::parse_layers(text, path)) {
       std::string id = layer.id;
@@ -350,6 +325,32 @@ std::string permission_hint(int error_number) {
 }
 
 namespace detail {
+
+std::string read_record_file(const std::string& path) {
+  try {
+    return read_file_if_exists(path, kMaxRecordBytes).value_or("");
+  } catch (Error& error) {
+    if (::access(path.c_str(), R_OK) != 0) {
+      if (std::string hint = permission_hint(errno); !hint.empty()) error.set_hint(std::move(hint));
+    }
+    throw;
+  }
+}
+
+Json::Array parse_records(std::string_view text) {
+  if (trim(text).empty()) return {};
+  Json json = Json::parse(text, {kMaxRecordBytes, 64});
+  if (json.is_null()) return {};
+  Json::Array* records = json.as_array();
+  if (records == nullptr) throw Error(ErrorKind::integrity, "the file is no array");
+  return std::move(*records);
+}
+
+bool is_incomplete(const Json& record) {
+  const Json* flags = record.find("flags");
+  const Json* incomplete = flags == nullptr ? nullptr : flags->find("incomplete");
+  return incomplete != nullptr && incomplete->as_bool().value_or(false);
+}
 
 std::vector<StoredImage> parse_images(std::string_view text, const std::string& path,
                                       const std::string& images_directory, std::size_t root) {

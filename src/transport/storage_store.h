@@ -4,6 +4,7 @@
 #ifndef TUG_TRANSPORT_STORAGE_STORE_H_
 #define TUG_TRANSPORT_STORAGE_STORE_H_
 
+#include "oci/json.h"
 #include "transport/storage_conf.h"
 
 #include <tug/digest.h>
@@ -105,6 +106,12 @@ class StoreSnapshot {
 std::string permission_hint(int error_number);
 
 namespace detail {
+// The text of a file of records, "" when it is not there; its array, which a file without text has
+// empty. Throw Error(local), with a hint for rootless stores, and Error(integrity).
+std::string read_record_file(const std::string& path);
+Json::Array parse_records(std::string_view text);
+// Whoever wrote the layer died, or is not done.
+bool is_incomplete(const Json& record);
 // One file's text, for tests and fuzzing; `path` is for messages.
 std::vector<StoredImage> parse_images(std::string_view text, const std::string& path,
                                       const std::string& images_directory, std::size_t root);

@@ -1,7 +1,7 @@
 #include "transport/storage_write.h"
 
 #include "base/stop.h"
-#include "base/strings.h"
+#include "transport/storage_store.h"
 
 #include <tug/error.h>
 
@@ -23,24 +23,17 @@
 namespace tug {
 namespace {
 
-constexpr std::size_t kMaxRecordBytes = std::size_t{256} * 1024 * 1024;
 constexpr std::chrono::milliseconds kLockPause{20};
-
-[[noreturn]] void fail(const char* what, const std::string& path) {
-  const int error = errno;
-  throw Error(ErrorKind::local,
-              "cannot " + std::string(what) + " " + path + ": " + errno_text(error));
-}
 
 UniqueFd open_lock_file(const std::string& path) {
   for (int attempt = 0;; ++attempt) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (fd) return fd;
-    if (errno != ENOENT || attempt == 3) fail("open the lock", path);
+    if (errno != ENOENT || attempt == 3) throw_errno("open the lock", path);
     fd = UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600));
-    if (fd && ::fchmod(fd.get(), 0644) != 0) fail("make the lock", path);
+    if (fd && ::fchmod(fd.get(), 0644) != 0) throw_errno("make the lock", path);
     if (fd) return fd;
-    if (errno != EEXIST) fail("make the lock", path);
+    if (errno != EEXIST) throw_errno("make the lock", path);
   }
 }
 
@@ -65,7 +58,7 @@ StorageLock::StorageLock(const std::string& path, const std::stop_token& stop)
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   while (::fcntl(fd_.get(), F_OFD_SETLK, &lock) != 0) {
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) fail("lock", path_);
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) throw_errno("lock", path_);
     sleep_for(kLockPause, stop);
   }
 }
@@ -79,24 +72,17 @@ void StorageLock::touch() const {
           static_cast<std::uint64_t>(time.tv_nsec));
   put(bytes, 8, ++counter);
   put(bytes, 16, static_cast<std::uint32_t>(::getpid()));
-  if (::getrandom(bytes.data() + 20, bytes.size() - 20, 0) < 0) fail("write", path_);
+  if (::getrandom(bytes.data() + 20, bytes.size() - 20, 0) < 0) throw_errno("write", path_);
   if (::pwrite(fd_.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    fail("write", path_);
+    throw_errno("write", path_);
 }
 
 StorageRecords StorageRecords::read(const std::string& path) {
   StorageRecords records;
   records.path_ = path;
-  const std::string text = read_file_if_exists(path, kMaxRecordBytes).value_or("");
-  if (trim(text).empty()) return records;
-  return with_context(path, [&] {
-    Json json = Json::parse(text, {.max_bytes = kMaxRecordBytes, .max_values = 50'000'000});
-    if (json.is_null()) return std::move(records);
-    Json::Array* all = json.as_array();
-    if (all == nullptr) throw Error(ErrorKind::integrity, "the file is no array");
-    records.records_ = std::move(*all);
-    return std::move(records);
-  });
+  const std::string text = detail::read_record_file(path);
+  records.records_ = with_context(path, [&] { return detail::parse_records(text); });
+  return records;
 }
 
 Json* StorageRecords::find(std::string_view id) noexcept {
@@ -149,9 +135,9 @@ void write_new_file(int directory, const std::string& name, std::string_view tex
                     const std::string& path) {
   const UniqueFd fd(::openat(directory, name.c_str(),
                              O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_CREAT | O_EXCL, 0600));
-  if (!fd) fail("make", path);
+  if (!fd) throw_errno("make", path);
   write_fully(fd.get(), std::as_bytes(std::span(text)), path);
-  if (::fchmod(fd.get(), mode) != 0) fail("set the mode of", path);
+  if (::fchmod(fd.get(), mode) != 0) throw_errno("set the mode of", path);
 }
 
 }  // namespace tug

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "stream/tar_split.h"
+#include "support/layer_tar.h"
 #include "support/temp_dir.h"
 
 #include <tug/descriptor.h>
@@ -38,25 +39,6 @@ struct MadeLayer {
   std::vector<Member> members;
   [[nodiscard]] Digest diff_id() const { return Digest::of(tar); }
 };
-
-inline std::string tar_header(const Member& member) {
-  std::string block(512, '\0');
-  const auto put = [&](std::size_t at, std::string_view text) {
-    block.replace(at, text.size(), text);
-  };
-  const auto octal = [](std::uint64_t value, std::size_t width) {
-    std::string digits(width, '0');
-    for (std::size_t i = width; i-- > 0; value /= 8) digits[i] = static_cast<char>('0' + value % 8);
-    return digits;
-  };
-  put(0, member.name.substr(0, 100));
-  put(100, "0000644");
-  put(124, octal(member.content.empty() ? member.claimed : member.content.size(), 11));
-  block[156] = member.type;
-  put(257, "ustar");
-  put(263, "00");
-  return block;
-}
 
 inline std::string json_text(std::string_view text) {
   std::string out = "\"";
@@ -92,7 +74,10 @@ inline MadeLayer make_layer(std::string id, std::string parent, std::vector<Memb
     segment.clear();
   };
   for (const Member& member : layer.members) {
-    segment += tar_header(member);
+    segment += header_of({.name = member.name,
+                          .type = member.type,
+                          .content = member.content,
+                          .claimed = member.claimed});
     flush();
     const std::uint64_t size = member.content.empty() ? member.claimed : member.content.size();
     const std::string payload =
