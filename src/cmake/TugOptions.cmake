@@ -1,5 +1,5 @@
 # What every target of ours is compiled with: language level, warnings, sanitizers, hardening.
-# Targets opt in with tug_target_options(); nothing is set globally.
+# Targets opt in with tug_target_options(), those of tests with tug_test_options(); nothing is set globally.
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 include(GNUInstallDirs)
 find_program(TUG_CCACHE ccache)
@@ -15,7 +15,8 @@ function(tug_prefer_small target)
   endif()
 endfunction()
 
-function(tug_target_options target)
+# What the product and its tests have in common.
+function(tug_common_options target)
   target_compile_features(${target} PRIVATE cxx_std_20)
   set_target_properties(${target} PROPERTIES
     CXX_EXTENSIONS OFF
@@ -38,6 +39,23 @@ function(tug_target_options target)
   if(TUG_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
+  target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+endfunction()
+
+# The code of a test is not optimised: that would be half of the time that a build from nothing takes. Nor is the layers' code that it
+# links put together again for it: their objects have both forms where the library is installed.
+function(tug_test_options target)
+  tug_common_options(${target})
+  target_compile_options(${target} PRIVATE -O0)
+  if(TUG_LTO AND TUG_INSTALL_LIBRARY)
+    target_link_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-lto>)
+  elseif(TUG_LTO)
+    set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+  endif()
+endfunction()
+
+function(tug_target_options target)
+  tug_common_options(${target})
   if(TUG_HARDEN)
     target_compile_options(${target} PRIVATE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fcf-protection)
     target_link_options(${target} PRIVATE $<$<NOT:$<BOOL:${TUG_STATIC}>>:-pie> -Wl,-z,relro -Wl,-z,now)
@@ -52,5 +70,4 @@ function(tug_target_options target)
   if(TUG_LTO)
     set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
   endif()
-  target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 endfunction()
