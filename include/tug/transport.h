@@ -142,6 +142,8 @@ struct ImageForm {
   // it is given that: in place of the blob that the manifest names, if that is known to be its
   // compressed form, else plain.
   bool takes_tars = false;
+  // The place keeps an image's manifest, and so its digest.
+  bool keeps_manifest = true;
 };
 
 // Called with the bytes of one blob sent so far; goes back to 0 when the blob is started again. Any

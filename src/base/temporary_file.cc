@@ -18,6 +18,8 @@ namespace tug {
 namespace {
 
 constexpr int kNameAttempts = 8;
+constexpr std::string_view kNameStart = ".tug-";
+constexpr std::string_view kNameEnd = ".tmp";
 
 template <typename Open>
 UniqueFd open_retrying(Open open) {
@@ -31,10 +33,14 @@ std::string random_name() {
   std::array<std::byte, 8> random{};
   if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
     throw Error(ErrorKind::local, "cannot read random bytes: " + errno_text(errno));
-  return ".tug-" + to_hex(random) + ".tmp";
+  return std::string(kNameStart) + to_hex(random) + std::string(kNameEnd);
 }
 
 }  // namespace
+
+bool TemporaryFile::is_temporary(std::string_view name) noexcept {
+  return name.starts_with(kNameStart) && name.ends_with(kNameEnd);
+}
 
 TemporaryFile::TemporaryFile(int directory, std::string target, unsigned mode)
     : directory_(directory), target_(std::move(target)) {

@@ -35,6 +35,9 @@ class TemporaryFile {
   // The same where nothing has that name yet; false, and nothing is done, where something has.
   bool commit_as_new(const std::string& name);
 
+  // Whether it is a name that such a file has while it is written.
+  static bool is_temporary(std::string_view name) noexcept;
+
  private:
   template <typename Create>
   void take_name(Create create);

@@ -145,29 +145,30 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
   return options;
 }
 
-// --dest-compress, --dest-decompress
-ImageForm::Layers dir_layers(const Arguments& arguments) {
+bool is_oci(Transport transport) noexcept {
+  return transport == Transport::oci || transport == Transport::oci_archive;
+}
+
+// The flags that say what becomes of layers.
+std::optional<ImageForm::Layers> layers_in(Transport transport, const Arguments& arguments) {
   if (arguments.flag("dest-compress")) return ImageForm::Layers::compressed;
-  return arguments.flag("dest-decompress") ? ImageForm::Layers::plain : ImageForm::Layers::kept;
+  if (arguments.flag("dest-decompress")) return ImageForm::Layers::plain;
+  if (is_oci(transport) && arguments.flag("dest-oci-accept-uncompressed-layers"))
+    return ImageForm::Layers::any;
+  return std::nullopt;
 }
 
-TransportOptions destination_options(const Arguments& arguments) {
-  TransportOptions options = transport_options(arguments, "dest-");
-  options.accept_plain_layers = arguments.flag("dest-oci-accept-uncompressed-layers");
-  options.dir_layers = dir_layers(arguments);
-  return options;
-}
-
-void check_flags_for_dir(const Arguments& arguments, const ImageReference& destination) {
-  if (destination.transport == Transport::dir) {
+void check_layer_flags(const Arguments& arguments, const ImageReference& destination) {
+  if (destination.transport == Transport::dir || is_oci(destination.transport)) {
     if (arguments.flag("dest-compress") && arguments.flag("dest-decompress"))
       throw Error(ErrorKind::usage, "--dest-compress and --dest-decompress exclude each other");
     return;
   }
   for (const char* name : {"dest-compress", "dest-decompress"}) {
     if (!arguments.flag(name)) continue;
-    log_line(Level::warning,
-             fmt::format("--{} can only be used if the destination transport is 'dir'", name));
+    log_line(Level::warning, fmt::format("--{} has no effect: the destination is not dir:, oci: "
+                                         "or oci-archive:",
+                                         name));
   }
 }
 
@@ -230,7 +231,7 @@ Copier::Copier(Context& context, const Arguments& arguments, Run run)
       transports_(context.transports()),
       registries_(context.registries()),
       source_options_(transport_options(arguments, "src-")),
-      destination_options_(destination_options(arguments)),
+      destination_options_(transport_options(arguments, "dest-")),
       environment_(copy_environment(context, options_, run)) {}
 
 CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Progress& progress,
@@ -242,12 +243,13 @@ CopyReport Copier::copy(const ImageReference& from, const TransportOptions& sour
                         const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
   policy_.check(from);
-  if (run_ == Run::one_image) check_flags_for_dir(arguments_, to);
+  if (run_ == Run::one_image) check_layer_flags(arguments_, to);
   // The daemon says nothing until it has collected all of the image, which may take minutes.
   if (from.transport == Transport::docker_daemon)
     progress.line(fmt::format("The Docker daemon is saving the image {}", from.rest));
   const auto source = open_source(from, source_options, transports_, stop);
   TransportOptions destination_options = destination_options_;
+  destination_options.layers = layers_in(to.transport, arguments_);
   CopyOptions options = options_;
   const bool has_names = to.transport == Transport::docker_archive;
   if (has_names) {

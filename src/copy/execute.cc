@@ -407,7 +407,8 @@ class Copy {
     require_destination_digest(descriptor.digest);
   }
   void note_changes(const Descriptor& descriptor) {
-    const bool is_told = options_.strip_removed_platforms || !plan_.changes.empty();
+    const bool is_told = (options_.strip_removed_platforms || !plan_.changes.empty()) &&
+                         destination_.form().keeps_manifest;
     if (is_told && descriptor.digest != plan_.top().original.digest)
       progress_.note(what_changed_the_digest(descriptor));
     if (!plan_.losses.empty()) progress_.note(plan_.losses);

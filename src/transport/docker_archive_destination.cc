@@ -146,7 +146,8 @@ class DockerArchiveDestination final : public ClosedDestination {
   [[nodiscard]] ImageForm form() const override {
     return {.format = ManifestFormat::docker,
             .holds_any_format = false,
-            .layers = ImageForm::Layers::plain};
+            .layers = ImageForm::Layers::plain,
+            .keeps_manifest = false};
   }
 
   // The config, and layers that the source has plain already: the others come as streams.

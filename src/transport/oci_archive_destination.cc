@@ -22,9 +22,9 @@ constexpr unsigned kDirectoryMode = 0755;
 class OciArchiveDestination final : public ClosedDestination {
  public:
   OciArchiveDestination(OciReference reference, const std::string& temporary_directory,
-                        bool accept_plain_layers, std::function<void(std::string_view)> note)
+                        ImageForm::Layers layers, std::function<void(std::string_view)> note)
       : reference_(std::move(reference)),
-        layers_(accept_plain_layers ? ImageForm::Layers::any : ImageForm::Layers::compressed),
+        layers_(layers),
         note_(std::move(note)),
         file_(reference_.path, temporary_directory) {}
 
@@ -116,11 +116,11 @@ class OciArchiveDestination final : public ClosedDestination {
 }  // namespace
 
 std::unique_ptr<ImageDestination> open_oci_archive_destination(
-    const OciReference& reference, const std::string& temporary_directory, bool accept_plain_layers,
+    const OciReference& reference, const std::string& temporary_directory, ImageForm::Layers layers,
     std::function<void(std::string_view)> note) {
   check_destination(reference);
-  return std::make_unique<OciArchiveDestination>(reference, temporary_directory,
-                                                 accept_plain_layers, std::move(note));
+  return std::make_unique<OciArchiveDestination>(reference, temporary_directory, layers,
+                                                 std::move(note));
 }
 
 }  // namespace tug

@@ -63,19 +63,19 @@ std::unique_ptr<ImageSource> open_oci_archive(const OciReference& reference,
                                               const std::stop_token& stop);
 
 // An image of a layout that is there, or will be made with the first thing that is written: in
-// PATH, whose parent must be there. It wants OCI images with compressed layers; with
-// `accept_plain_layers` those that are plain stay so. `note` is told what the user should know of
-// the image. Throws Error(usage) for a position or a name that no image may have, Error(local) for
-// a directory that holds something else, Error(integrity) for a layout that is broken.
+// PATH, whose parent must be there. It wants OCI images; `layers` says what becomes of their layers
+// there. `note` is told what the user should know of the image. Throws Error(usage) for a position
+// or a name that no image may have, Error(local) for a directory that holds something else,
+// Error(integrity) for a layout that is broken.
 std::unique_ptr<ImageDestination> open_oci_layout_destination(
     const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
-    bool accept_plain_layers, std::function<void(std::string_view)> note);
+    ImageForm::Layers layers, std::function<void(std::string_view)> note);
 
 // An archive that will hold this image alone, and appears, in the place of what had its name, when
 // all of it is there. Throws Error(usage) for a position or a name that no image may have,
 // Error(local) for a file that cannot be written.
 std::unique_ptr<ImageDestination> open_oci_archive_destination(
-    const OciReference& reference, const std::string& temporary_directory, bool accept_plain_layers,
+    const OciReference& reference, const std::string& temporary_directory, ImageForm::Layers layers,
     std::function<void(std::string_view)> note);
 
 // Throws Error(usage) for a position or a name that no image may have.

@@ -1,5 +1,6 @@
 // The oci: transport as a destination.
 #include "base/strings.h"
+#include "base/temporary_file.h"
 #include "transport/oci_layout.h"
 #include "transport/oci_layout_files.h"
 
@@ -22,10 +23,10 @@ constexpr std::size_t kMaxSmallBlobBytes = kMaxManifestBytes;
 class OciLayoutDestination final : public ImageDestination {
  public:
   OciLayoutDestination(OciReference reference, std::optional<std::string> shared_blob_dir,
-                       bool accept_plain_layers, std::function<void(std::string_view)> note)
+                       ImageForm::Layers layers, std::function<void(std::string_view)> note)
       : reference_(std::move(reference)),
         shared_blob_dir_(std::move(shared_blob_dir)),
-        layers_(accept_plain_layers ? ImageForm::Layers::any : ImageForm::Layers::compressed),
+        layers_(layers),
         note_(std::move(note)) {
     look_at_directory();
     look_at_blobs();
@@ -39,8 +40,7 @@ class OciLayoutDestination final : public ImageDestination {
   [[nodiscard]] std::unique_ptr<ImageDestination> beside(
       const Digest&, const std::optional<std::string>& tag) override {
     return std::make_unique<OciLayoutDestination>(
-        OciReference{reference_.path, tag.value_or(""), {}}, shared_blob_dir_,
-        layers_ == ImageForm::Layers::any, note_);
+        OciReference{reference_.path, tag.value_or(""), {}}, shared_blob_dir_, layers_, note_);
   }
 
   // Tools that read layouts (umoci, skopeo) know OCI's types only, though it may hold any.
@@ -160,14 +160,18 @@ class OciLayoutDestination final : public ImageDestination {
       return;
     }
     layout_.emplace(open_layout_directory(reference_.path));
+    // Listed first: another process may be about to make the layout.
+    const std::vector<std::string> entries = layout_->entries();
     if (layout_->has(std::string(kLayoutFile))) {
       check_layout_version(*layout_);
       (void)current_index();
       return;
     }
     // "blobs" alone is what a copy by another program leaves that broke off.
-    const std::vector<std::string> entries = layout_->entries();
-    if (entries.empty() || entries == std::vector<std::string>{std::string(kLayoutBlobs)}) return;
+    const auto may_stay = [](const std::string& name) {
+      return name == kLayoutBlobs || TemporaryFile::is_temporary(name);
+    };
+    if (std::all_of(entries.begin(), entries.end(), may_stay)) return;
     throw Error(ErrorKind::local,
                 reference_.path + " is not empty and no OCI layout (there is no file " +
                     layout_->path_of(std::string(kLayoutFile)) + "); nothing is written into it")
@@ -248,9 +252,9 @@ class OciLayoutDestination final : public ImageDestination {
 
 std::unique_ptr<ImageDestination> open_oci_layout_destination(
     const OciReference& reference, const std::optional<std::string>& shared_blob_dir,
-    bool accept_plain_layers, std::function<void(std::string_view)> note) {
+    ImageForm::Layers layers, std::function<void(std::string_view)> note) {
   check_destination(reference);
-  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, accept_plain_layers,
+  return std::make_unique<OciLayoutDestination>(reference, shared_blob_dir, layers,
                                                 std::move(note));
 }
 

@@ -95,14 +95,15 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
       return open_registry_destination(environment.hosts, RegistryReference::parse(reference.rest),
                                        options.access, stop);
     case Transport::oci:
-      return open_oci_layout_destination(OciReference::parse(reference.rest),
-                                         options.shared_blob_dir, options.accept_plain_layers,
-                                         environment.note);
+      return open_oci_layout_destination(
+          OciReference::parse(reference.rest), options.shared_blob_dir,
+          options.layers.value_or(ImageForm::Layers::compressed), environment.note);
     case Transport::dir:
-      return open_dir_destination(reference.rest, options.dir_layers);
+      return open_dir_destination(reference.rest, options.layers.value_or(ImageForm::Layers::kept));
     case Transport::oci_archive:
       return open_oci_archive_destination(oci_reference(reference), spool_directory(options),
-                                          options.accept_plain_layers, environment.note);
+                                          options.layers.value_or(ImageForm::Layers::compressed),
+                                          environment.note);
     case Transport::docker_archive:
       return open_docker_archive_destination(DockerArchiveReference::parse(reference.rest),
                                              options.additional_names, spool_directory(options));

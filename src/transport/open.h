@@ -37,9 +37,8 @@ struct TransportOptions {
   std::optional<std::string> daemon_host = {};  // docker-daemon: URL of the daemon
   // For archives that come from a pipe or go into one; unset: $TMPDIR or /var/tmp.
   std::optional<std::string> temporary_directory = {};
-  // As a destination: oci: keeps layers that are plain; what becomes of layers in dir:.
-  bool accept_plain_layers = false;
-  ImageForm::Layers dir_layers = ImageForm::Layers::kept;
+  // What becomes of layers in dir:, oci: and oci-archive:; unset: what each likes best.
+  std::optional<ImageForm::Layers> layers = {};
 };
 
 // Throw Error(usage) for a transport that tug does not serve (by name) or a reference that it does

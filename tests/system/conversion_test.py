@@ -137,6 +137,22 @@ class BesideSkopeo(Conversion):
                 self.assertEqual(*found)
                 self.assertRegex(said.err, r"level=warning msg=.*layers are compressed.*, which changes the digest from sha256:\S+ to sha256:")
 
+    @tug_only
+    def test_plain_layers_in_a_layout(self):
+        """--dest-decompress: in a directory and in an archive, from every form; skopeo reads both."""
+        for name, source in (("mixed", self.oci("mixed")), ("docker", self.docker)):
+            for place in ("oci", "oci-archive"):
+                with self.subTest(name, place=place):
+                    out = self.temp / f"plain-{name}-{place}"
+                    said = self.assert_success(self.tug("copy", "-q", "--dest-decompress", source, f"{place}:{out}:1"))
+                    self.assertNotIn("has no effect", said.err)
+                    self.skopeo("copy", "-q", "--insecure-policy", "--dest-oci-accept-uncompressed-layers", f"{place}:{out}:1", f"oci:{out}-read:1")
+                    manifest = self.manifest_of(f"oci:{out}-read:1")
+                    self.assertEqual([layer["mediaType"] for layer in manifest["layers"]],
+                                     ["application/vnd.oci.image.layer.v1.tar"] * len(TARS))
+                    self.assertEqual([layer["digest"] for layer in manifest["layers"]], [digest_of(tar) for tar in TARS])
+                    self.assertEqual(manifest, self.manifest_of(f"{place}:{out}:1"))
+
     def layers(self, place, destination):
         """The manifest without what the compressor decides, and the tars of its layers."""
         reference = f"{destination}:{place}" + (":1" if destination == "oci" else "")

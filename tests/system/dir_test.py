@@ -116,11 +116,11 @@ class Dir(SystemTest):
 
     @tug_only
     def test_flags_that_change_layers(self):
-        """They are for dir: alone; elsewhere they are ignored, which one line says."""
+        """Where a place has its own form they are ignored, which one line says."""
         self.assert_failure(self.to_dir("hello:1.0", "image", "--dest-decompress", "--dest-compress"), text="exclude each other")
         for flag in ("--dest-compress", "--dest-decompress"):
-            result = self.assert_success(self.tug("copy", flag, f"oci:{FIXTURES}/hello:1.0", f"oci:layout:{flag[7:]}"))
-            self.assertRegex(result.err, f"level=warning msg=.{flag} can only be used if the destination transport is 'dir'")
+            result = self.assert_success(self.tug("copy", flag, f"oci:{FIXTURES}/hello:1.0", f"docker-archive:{flag[7:]}"))
+            self.assertRegex(result.err, f"level=warning msg=.{flag} has no effect: the destination is not dir:, oci: or oci-archive:")
 
     @tug_only
     def test_places_that_are_refused(self):

@@ -33,7 +33,8 @@ std::unique_ptr<ImageSource> open(const std::string& rest) {
 }
 
 std::unique_ptr<ImageDestination> open_destination(const std::string& rest) {
-  return open_oci_archive_destination(reference(rest), "/tmp", false, nullptr);
+  return open_oci_archive_destination(reference(rest), "/tmp", ImageForm::Layers::compressed,
+                                      nullptr);
 }
 
 const std::string kConfig = R"({"architecture":"amd64","os":"linux"})";

@@ -26,7 +26,7 @@ using test::TempDir;
 std::unique_ptr<ImageDestination> open_at(const std::string& path, const std::string& name = "",
                                           std::vector<std::string>* notes = nullptr) {
   return open_oci_layout_destination(OciReference::parse(name.empty() ? path : path + ":" + name),
-                                     std::nullopt, /*accept_plain_layers=*/false,
+                                     std::nullopt, ImageForm::Layers::compressed,
                                      [notes](std::string_view text) {
                                        if (notes != nullptr) notes->emplace_back(text);
                                      });
@@ -187,8 +187,8 @@ TEST_CASE("blobs go to a directory that layouts share") {
   const std::string path = dir.path() + "/layout";
   MemorySource source;
   const std::string text = source.add_image("{}", {"one"});
-  const auto destination =
-      open_oci_layout_destination(OciReference::parse(path + ":1"), shared, false, nullptr);
+  const auto destination = open_oci_layout_destination(OciReference::parse(path + ":1"), shared,
+                                                       ImageForm::Layers::compressed, nullptr);
   put_image(*destination, source, text);
   destination->finish(kNoStop);
   CHECK(test::files_in(path) == std::set<std::string>{"oci-layout", "index.json"});
@@ -215,6 +215,14 @@ TEST_CASE("a Docker manifest stays what it is, which the user is told") {
   CHECK(manifest_of(dir.path(), "1") == text);
   REQUIRE(notes.size() == 1);
   CHECK(notes.front().find("Docker manifest") != std::string::npos);
+}
+
+TEST_CASE("what a broken off copy left, or one that has just begun") {
+  const TempDir dir;
+  dir.write("layout/.tug-0123456789abcdef.tmp", "{");
+  fs::create_directory(dir.path() + "/layout/blobs");
+  copy_image_to(dir.path() + "/layout", "1", "{}");
+  CHECK_FALSE(manifest_of(dir.path() + "/layout", "1").empty());
 }
 
 TEST_CASE("what is no layout is refused, with its name, and stays as it is") {
