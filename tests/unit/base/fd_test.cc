@@ -1,5 +1,6 @@
 #include "base/fd.h"
 
+#include "support/file_status.h"
 #include "support/temp_dir.h"
 
 #include <tug/error.h>
@@ -22,6 +23,7 @@
 namespace tug {
 namespace {
 
+using test::mode_of;
 using test::TempDir;
 
 // The message of the Error(local) that `work` throws; "" when it throws none.
@@ -253,12 +255,6 @@ TEST_CASE("a missing file is absent or an error, as the caller wants it") {
 }
 
 // --- writing ---
-
-unsigned mode_of(const std::string& path) {
-  struct stat status {};
-  REQUIRE(::lstat(path.c_str(), &status) == 0);
-  return status.st_mode & 07777U;
-}
 
 TEST_CASE("a file is replaced at once, with its mode, and nothing else is left") {
   const TempDir dir;

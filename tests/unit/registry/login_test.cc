@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "oci/json.h"
 #include "support/error_of.h"
+#include "support/file_status.h"
 #include "support/scoped_env.h"
 #include "support/scripted_registry.h"
 #include "support/temp_dir.h"
@@ -23,6 +24,7 @@ using namespace tug;
 using namespace tug::registry;
 using test::check_error;
 using test::error_of;
+using test::mode_of;
 using test::ScriptedRegistry;
 using Auth = ScriptedRegistry::Auth;
 
@@ -41,11 +43,6 @@ ScriptedRegistry::Options wanting(Auth auth) {
 std::string content_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-unsigned mode_of(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
 }
 
 bool exists(const std::string& path) { return std::filesystem::exists(path); }
