@@ -1,6 +1,10 @@
 # What every target of ours is compiled with: language level, warnings, sanitizers, hardening.
 # Targets opt in with tug_target_options(), those of tests with tug_test_options(); nothing is set globally.
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# libtug.a is made of the layers' objects: it shall link without this very compiler's LTO too.
+if(TUG_LTO AND TUG_INSTALL_LIBRARY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  set(TUG_FAT_OBJECTS ON)
+endif()
 include(GNUInstallDirs)
 find_program(TUG_CCACHE ccache)
 if(TUG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
@@ -43,12 +47,12 @@ function(tug_common_options target)
 endfunction()
 
 # The code of a test is not optimised: that would be half of the time that a build from nothing takes. Nor is the layers' code that it
-# links put together again for it: their objects have both forms where the library is installed.
+# links put together again for it, where their objects have both forms.
 function(tug_test_options target)
   tug_common_options(${target})
   target_compile_options(${target} PRIVATE -O0)
-  if(TUG_LTO AND TUG_INSTALL_LIBRARY)
-    target_link_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-lto>)
+  if(TUG_FAT_OBJECTS)
+    target_link_options(${target} PRIVATE -fno-lto)
   elseif(TUG_LTO)
     set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
   endif()
