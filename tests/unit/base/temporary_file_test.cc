@@ -1,10 +1,10 @@
 #include "base/temporary_file.h"
 
 #include "support/error_of.h"
+#include "support/file_status.h"
 #include "support/temp_dir.h"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -38,9 +38,7 @@ TEST_CASE("a temporary file is nothing until it has its name") {
   file.commit_as("kept");
   CHECK(read_file(dir.path() + "/kept", 100) == "one, two");
   CHECK(count_entries(dir.path()) == 1);
-  struct stat status {};
-  REQUIRE(::stat((dir.path() + "/kept").c_str(), &status) == 0);
-  CHECK((status.st_mode & 07777) == 0640);
+  CHECK(test::mode_of(dir.path() + "/kept") == 0640);
 }
 
 TEST_CASE("it replaces what has its name, or lets it be") {

@@ -1,11 +1,11 @@
 #include "base/user_state.h"
 
 #include "support/error_of.h"
+#include "support/file_status.h"
 #include "support/scoped_env.h"
 #include "support/temp_dir.h"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,9 +37,7 @@ TEST_CASE("a lock has one owner, and its file goes with it") {
   {
     const auto first = FileLock::try_lock(path);
     REQUIRE(first);
-    struct stat status {};
-    REQUIRE(::stat(path.c_str(), &status) == 0);
-    CHECK((status.st_mode & 0777) == 0600);
+    CHECK(test::mode_of(path) == 0600);
     CHECK_FALSE(FileLock::try_lock(path));
   }
   CHECK_FALSE(std::filesystem::exists(path));
