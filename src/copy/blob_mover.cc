@@ -72,8 +72,9 @@ void BlobMover::send(const std::vector<std::size_t>& missing) {
   const auto large = static_cast<std::size_t>(small - order.begin());
   if (large > slots_->count())
     std::rotate(order.begin() + static_cast<std::ptrdiff_t>(slots_->count()), small, order.end());
-  const bool has_small = large < order.size();
-  parallel_for_each(order, slots_->count() + (has_small ? BodySlots::kSmallBeside : 0), stop_,
+  // No worker more than can send at the start: it would come before a larger blob's to the slots.
+  const std::size_t beside = std::min(order.size() - large, BodySlots::kSmallBeside);
+  parallel_for_each(order, slots_->count() + beside, stop_,
                     [this](std::size_t blob, const std::stop_token& stop) { upload(blob, stop); });
 }
 

@@ -444,7 +444,6 @@ class WhatIsSent(SystemTest):
         self.assertIn(("PUT", "/v2/noskip/manifests/1", 201), requests)
 
     @tug_only
-    @tug_only
     def test_bodies_in_flight(self):
         """Six large ones at once and small ones beside them, or as many of any size as --image-parallel-copies says; the largest first."""
         layout = Layout(self.temp / "many")
