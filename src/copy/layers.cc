@@ -84,8 +84,11 @@ std::vector<RegistryReference> annotated_sources(const Descriptor& descriptor,
   if (found == descriptor.annotations.end()) return sources;
   for (const std::string_view name : split(found->second, ',')) {
     if (sources.size() >= 5 || !is_repository_name(trim(name))) continue;
-    sources.push_back(
-        RegistryReference::parse_repository(std::string(registry) + "/" + std::string(trim(name))));
+    try {
+      sources.push_back(RegistryReference::parse_repository(std::string(registry) + "/" +
+                                                            std::string(trim(name))));
+    } catch (const Error&) {  // too long together: there is no such repository
+    }
   }
   return sources;
 }

@@ -25,14 +25,6 @@ namespace {
 // What the network may be ahead of the reader. There are two such buffers for a blob.
 constexpr std::size_t kBufferBytes = 256 * 1024;
 
-// The first byte of a 206: "bytes 500-999/1000".
-std::optional<std::uint64_t> first_byte(std::optional<std::string_view> content_range) {
-  std::string_view text = trim(content_range.value_or(""));
-  if (!to_lower(text).starts_with("bytes ")) return std::nullopt;
-  text = trim(text.substr(6));
-  return parse_uint(text.substr(0, text.find('-')));
-}
-
 // Between the loop thread, which puts in, and the reader.
 class Buffer final : public http::BodySink {
  public:
@@ -208,6 +200,13 @@ class BlobDownload final : public ByteSource {
 };
 
 }  // namespace
+
+std::optional<std::uint64_t> first_byte(std::optional<std::string_view> content_range) {
+  std::string_view text = trim(content_range.value_or(""));
+  if (!to_lower(text).starts_with("bytes ")) return std::nullopt;
+  text = trim(text.substr(6));
+  return parse_uint(text.substr(0, text.find('-')));
+}
 
 std::unique_ptr<ByteSource> download_blob(Host& host, Call call, std::string name,
                                           const ByteRange& range, const std::stop_token& stop) {

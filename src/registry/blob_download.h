@@ -9,8 +9,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace tug::registry {
 
@@ -27,6 +29,9 @@ struct ByteRange {
 // throws Error(integrity). It does not check the digest. `host` must outlive the source.
 std::unique_ptr<ByteSource> download_blob(Host& host, Call call, std::string name,
                                           const ByteRange& range, const std::stop_token& stop);
+
+// The first byte of a 206, as its Content-Range says: "bytes 500-999/1000". Pure.
+std::optional<std::uint64_t> first_byte(std::optional<std::string_view> content_range);
 
 }  // namespace tug::registry
 

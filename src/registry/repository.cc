@@ -2,12 +2,12 @@
 
 #include "base/strings.h"
 #include "http/retry.h"
-#include "oci/json.h"
 #include "registry/attempts.h"
 #include "registry/blob_download.h"
 #include "registry/error_body.h"
 #include "registry/link.h"
 #include "registry/retries.h"
+#include "registry/tag_page.h"
 #include "registry/token.h"
 #include "registry/upload.h"
 #include "registry/write.h"
@@ -23,8 +23,7 @@
 namespace tug::registry {
 namespace {
 
-constexpr std::size_t kMaxTagPage = 32 * 1024 * 1024;  // some registries ignore n= and send all
-constexpr std::size_t kMaxTagBytes = 64'000'000;       // in memory: about a million tags
+constexpr std::size_t kMaxTagBytes = 64'000'000;  // in memory: about a million tags
 constexpr std::size_t kMaxPages = 10'000;
 constexpr int kReferrerRounds = 3;              // 6.7
 constexpr std::size_t kMaxReferrers = 100'000;  // of one manifest
@@ -83,18 +82,6 @@ std::vector<Digest> missing_digests(std::string_view body, const std::string& ma
   return digests;
 }
 
-Json parse_tag_page(const Answer& answer) {
-  Json::Limits limits;
-  limits.max_bytes = kMaxTagPage;
-  return with_context("the tag list of " + authority(answer.url), [&] {
-    try {
-      return Json::parse(answer.response.body, limits);
-    } catch (const Error& error) {
-      throw Error(ErrorKind::protocol, error.message());
-    }
-  });
-}
-
 std::optional<std::string> next_page(const http::Response& response) {
   for (const std::string_view header : response.headers.get_all("Link")) {
     if (auto next = next_link(header)) return next;
@@ -102,20 +89,8 @@ std::optional<std::string> next_page(const http::Response& response) {
   return std::nullopt;
 }
 
-// The tags of a page.
 std::vector<std::string> tags_of(const Answer& answer) {
-  const Json page = parse_tag_page(answer);
-  const Json* list = page.find("tags");
-  const Json::Array* items = list != nullptr ? list->as_array() : nullptr;
-  std::vector<std::string> tags;
-  if (items == nullptr) return tags;  // null: an empty repository
-  for (const Json& item : *items) {
-    const std::string* tag = item.as_string();
-    if (tag == nullptr || !is_tag(*tag))
-      throw Error(ErrorKind::protocol, authority(answer.url) + " lists something that is no tag");
-    tags.push_back(*tag);
-  }
-  return tags;
+  return tags_of_page(answer.response.body, authority(answer.url));
 }
 
 // What is kept of a list of tags, the links between its pages included, is bounded: a registry may

@@ -167,6 +167,12 @@ void Results::record(const StepResult& result) {
   Value* at = document_.find(kTop);
   if (!result.key.environment.empty()) at = &child(*at, result.key.environment);
   Value& sub_steps = child(*at, result.key.step);
+  // Read again it would be a result of a step that is called as the environment, and ours a part of
+  // it.
+  if (!result.key.environment.empty() && is_result(sub_steps))
+    throw StepError(StepStatus::fatal, "the recorded results have a result where those of step " +
+                                           result.key.step + " in " + result.key.environment +
+                                           " go");
   // At the end, as the newest.
   Value::Map& entries = *sub_steps.as_map();
   std::erase_if(entries,

@@ -60,7 +60,8 @@ class Results {
   [[nodiscard]] std::optional<Found> find(std::string_view name, std::string_view environment,
                                           const ResultKey& replaced) const;
 
-  // Adds `result`, or puts it in the place of the one with the same key.
+  // Adds `result`, or puts it in the place of the one with the same key. Throws StepError(fatal)
+  // when a result stands where the sub-steps of its step go.
   void record(const StepResult& result);
   // {step-runner-results: …}
   [[nodiscard]] const Value& document() const noexcept { return document_; }

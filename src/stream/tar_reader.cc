@@ -73,6 +73,23 @@ bool is_checksum_right(const Block& block) {
   return wanted && (*wanted == plain || *wanted == with_signs);
 }
 
+std::string_view ustar_prefix(const Block& block) {
+  const bool is_star = field(block, 508, 4) == std::string_view("tar\0", 4);
+  return until_nul(field(block, 345, is_star ? 131 : 155));
+}
+
+// GNU has two times there, but Go before 1.8 wrote a prefix, and Go still reads one where a time is
+// none.
+std::string_view gnu_prefix(const Block& block) {
+  const auto is_time = [&](std::size_t at) {
+    return block[at] == '\0' || number(field(block, at, 12)).has_value();
+  };
+  const std::string_view text = until_nul(field(block, 345, 155));
+  const bool is_ascii = std::all_of(text.begin(), text.end(),
+                                    [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  return is_ascii && !(is_time(345) && is_time(357)) ? text : std::string_view();
+}
+
 bool is_zero(const Block& block) {
   return std::all_of(block.begin(), block.end(), [](char c) { return c == 0; });
 }
@@ -161,9 +178,14 @@ bool TarReader::next(TarMember& member) {
     const char type = block[156];
     if (type == 'x' || type == 'g') {
       const std::string text = read_header_data(static_cast<std::uint64_t>(*size));
-      Records found = parse_records(text);
-      // Global records are for nobody, as in Go.
-      if (type == 'x') records = std::move(found);
+      records = parse_records(text);
+      if (type == 'g') {
+        // For nobody, as in Go, which takes a global header for a member: what stands before it is
+        // not about the next one any more.
+        records.clear();
+        long_name.clear();
+        long_link.clear();
+      }
       continue;
     }
     if (type == 'L' || type == 'K') {
@@ -185,22 +207,21 @@ bool TarReader::next(TarMember& member) {
     const auto mtime = number(field(block, 136, 12));
     if (!mtime) fail("a header has a time that is none");
     member.mtime = *mtime;
-    const std::string_view magic = field(block, 257, 6);
-    const bool is_ustar = magic == std::string_view("ustar\0", 6);
-    const bool is_star = is_ustar && field(block, 508, 4) == std::string_view("tar\0", 4);
-    if (is_ustar || magic == "ustar ") {
+    const bool is_ustar = field(block, 257, 6) == std::string_view("ustar\0", 6);
+    const bool is_gnu = field(block, 257, 8) == std::string_view("ustar  \0", 8);
+    if (is_ustar || is_gnu) {
       if (*kind == TarMember::Kind::character_device || *kind == TarMember::Kind::block_device) {
         member.device_major = id(field(block, 329, 8));
         member.device_minor = id(field(block, 337, 8));
       }
     }
-    if (is_ustar) {
-      const std::string_view prefix = until_nul(field(block, 345, is_star ? 131 : 155));
-      if (!prefix.empty()) member.name = std::string(prefix) + "/" + member.name;
-    }
+    const std::string_view prefix = is_ustar ? ustar_prefix(block)
+                                    : is_gnu ? gnu_prefix(block)
+                                             : std::string_view();
+    if (!prefix.empty()) member.name = std::string(prefix) + "/" + member.name;
+    apply(records, member);
     if (!long_name.empty()) member.name = long_name;
     if (!long_link.empty()) member.link = long_link;
-    apply(records, member);
     break;
   }
   if (++members_ > kMaxMembers)
@@ -313,7 +334,10 @@ TarReader::Records TarReader::parse_records(const std::string& text) const {
     const std::string_view record = rest.substr(space + 1, *length - space - 2);
     const std::size_t equals = record.find('=');
     if (equals == std::string_view::npos || equals == 0) fail("a pax header is broken");
-    records.emplace_back(record.substr(0, equals), record.substr(equals + 1));
+    // The kernel would read the name of an attribute to the NUL, and see another one.
+    const std::string key(record.substr(0, equals));
+    if (key.find('\0') != std::string::npos) fail("a pax header has a NUL in a key");
+    records[key] = record.substr(equals + 1);
     rest.remove_prefix(*length);
   }
   return records;

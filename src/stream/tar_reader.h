@@ -13,7 +13,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <vector>
 
 namespace tug {
 
@@ -51,7 +50,7 @@ class TarReader {
   std::size_t read(std::span<std::byte> buffer);
 
  private:
-  using Records = std::vector<std::pair<std::string, std::string>>;
+  using Records = std::map<std::string, std::string>;  // of a key the last one
 
   std::size_t read_up_to(std::span<char> buffer);
   bool read_block(std::span<char> block);

@@ -249,27 +249,33 @@ void remove_tree(int directory, const std::string& name, const std::string& path
     return false;
   };
   if (remove(directory, name)) return;
-  std::vector<std::string> above{name};
-  UniqueFd here(::openat(directory, name.c_str(), kDirectory));
-  while (!above.empty()) {
-    if (!here) fail("remove", path);
-    const std::vector<std::string> names = names_in(here.get(), path);
-    const std::string* deeper = nullptr;
-    for (const std::string& entry : names) {
-      if (remove(here.get(), entry)) continue;
-      deeper = &entry;
-      break;
-    }
-    if (deeper != nullptr) {
-      UniqueFd next(::openat(here.get(), deeper->c_str(), kDirectory));
-      above.push_back(*deeper);
-      here = std::move(next);
+  // Each directory is read once, however many others it has. Only the deepest is open, as above.
+  struct Level {
+    std::string name;
+    std::vector<std::string> left;
+  };
+  std::vector<Level> levels;
+  UniqueFd here;
+  const auto enter = [&](int at, std::string entry) {
+    UniqueFd next(::openat(at, entry.c_str(), kDirectory));
+    if (!next) fail("remove", path);
+    levels.push_back({std::move(entry), names_in(next.get(), path)});
+    here = std::move(next);
+  };
+  enter(directory, name);
+  while (!levels.empty()) {
+    std::vector<std::string>& left = levels.back().left;
+    if (!left.empty()) {
+      std::string entry = std::move(left.back());
+      left.pop_back();
+      if (!remove(here.get(), entry)) enter(here.get(), std::move(entry));
       continue;
     }
-    UniqueFd up(above.size() == 1 ? ::openat(directory, ".", kDirectory)
-                                  : ::openat(here.get(), "..", kDirectory));
-    if (!up || ::unlinkat(up.get(), above.back().c_str(), AT_REMOVEDIR) != 0) fail("remove", path);
-    above.pop_back();
+    UniqueFd up(levels.size() == 1 ? ::openat(directory, ".", kDirectory)
+                                   : ::openat(here.get(), "..", kDirectory));
+    if (!up || ::unlinkat(up.get(), levels.back().name.c_str(), AT_REMOVEDIR) != 0)
+      fail("remove", path);
+    levels.pop_back();
     here = std::move(up);
   }
 }

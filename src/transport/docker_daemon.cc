@@ -293,13 +293,17 @@ DaemonReference DaemonReference::parse(std::string_view text) {
 
 std::string DaemonReference::familiar() const {
   if (id) return id->str();
-  std::string text = image->str();
+  const std::string whole = image->str();
   for (const std::string_view known : {"docker.io/library/", "docker.io/"}) {
-    if (!text.starts_with(known)) continue;
-    text.erase(0, known.size());
-    break;
+    if (!whole.starts_with(known)) continue;
+    // What is left may name another image: docker.io/reg.example/app, docker.io/library/team/app.
+    std::string text = whole.substr(known.size());
+    try {
+      if (parse(text) == *this) return text;
+    } catch (const Error&) {  // or none
+    }
   }
-  return text;
+  return whole;
 }
 
 std::unique_ptr<ImageSource> open_docker_daemon(const DaemonReference& reference,

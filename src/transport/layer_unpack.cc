@@ -139,33 +139,51 @@ int LayerUnpacker::parent_of(const std::string& path) {
   UniqueFd found = open_within(path);
   if (!found) {
     if (errno != ENOENT) fail("open", path);
-    int at = root_;
-    UniqueFd above;
-    for (std::size_t end = 0; end != std::string::npos;) {
-      const std::size_t begin = end == 0 ? 0 : end + 1;
-      end = path.find('/', begin);
-      const std::string prefix = path.substr(0, end);
-      found = open_within(prefix);
-      if (!found) {
-        if (errno != ENOENT) fail("open", prefix);
-        const std::string name = prefix.substr(begin);
-        if (::mkdirat(at, name.c_str(), 0755) != 0) {
-          if (errno == EEXIST) refuse(path, "it is beneath a link to nothing in the layer");
-          fail("make", prefix);
-        }
-        if (::fchmodat(at, name.c_str(), 0755, 0) != 0) fail("set the mode of", prefix);
-        remember(at, name);
-        found = open_within(prefix);
-        if (!found) fail("open", prefix);
-      }
-      above = std::move(found);
-      at = above.get();
-    }
-    found = std::move(above);
+    found = make_missing(path);
   }
   parent_path_ = path;
   parent_ = std::move(found);
   return parent_.get();
+}
+
+// What is there of the way to `path` is found by halving it: a name may have 2000 parts, and to
+// look up the first, the first two, and so on, is to look up millions.
+UniqueFd LayerUnpacker::make_missing(const std::string& path) {
+  std::vector<std::size_t> ends;  // of each part
+  for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1))
+    ends.push_back(at);
+  ends.push_back(path.size());
+  UniqueFd above;         // null: the root
+  std::size_t there = 0;  // so many parts are there
+  std::size_t missing = ends.size();
+  while (missing - there > 1) {
+    const std::size_t middle = there + (missing - there) / 2;
+    const std::string prefix = path.substr(0, ends[middle - 1]);
+    if (UniqueFd found = open_within(prefix)) {
+      above = std::move(found);
+      there = middle;
+    } else if (errno == ENOENT) {
+      missing = middle;
+    } else {
+      fail("open", prefix);
+    }
+  }
+  for (; there < ends.size(); ++there) {
+    const int at = above ? above.get() : root_;
+    const std::size_t begin = there == 0 ? 0 : ends[there - 1] + 1;
+    const std::string name = path.substr(begin, ends[there] - begin);
+    const std::string prefix = path.substr(0, ends[there]);
+    if (::mkdirat(at, name.c_str(), 0755) != 0) {
+      if (errno == EEXIST) refuse(path, "it is beneath a link to nothing in the layer");
+      fail("make", prefix);
+    }
+    if (::fchmodat(at, name.c_str(), 0755, 0) != 0) fail("set the mode of", prefix);
+    remember(at, name);
+    UniqueFd made(::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!made) fail("open", prefix);
+    above = std::move(made);
+  }
+  return above;
 }
 
 void LayerUnpacker::forget_parent() {
@@ -361,7 +379,9 @@ void LayerUnpacker::white_out(const std::string& path, const std::string& direct
   if (::mknodat(parent, name.c_str(), S_IFCHR, 0) != 0) {
     if (errno != EEXIST) fail("make the whiteout of", target);
     // What this layer brings stays; a directory has nothing of those below.
-    if (const UniqueFd made = open_within(target)) set_opaque(made.get());
+    const UniqueFd made(
+        ::openat(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (made) set_opaque(made.get());
     return;
   }
   remember(parent, name);

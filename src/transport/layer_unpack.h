@@ -57,6 +57,7 @@ class LayerUnpacker {
 
   [[nodiscard]] UniqueFd open_within(const std::string& path) const;
   int parent_of(const std::string& path);
+  UniqueFd make_missing(const std::string& path);
   void make_root(const TarMember& member);
   void make(const TarMember& member, const Place& place, TarReader& tar);
   void make_file(const TarMember& member, const Place& place, TarReader& tar);

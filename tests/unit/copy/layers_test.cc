@@ -69,6 +69,10 @@ TEST_CASE("sources are taken from the annotation of that registry alone") {
   CHECK(sources[0].name() == "reg:5000/a/b");
   CHECK(sources[1].repository() == "c");
   CHECK(annotated_sources(descriptor, "other:5000").empty());
+  // A name that is too long with the registry's is nobody's, and no reason not to push.
+  descriptor.annotations["containerd.io/distribution.source.reg:5000"] =
+      std::string(255, 'a') + ",c";
+  CHECK(annotated_sources(descriptor, "reg:5000").size() == 1);
 }
 
 }  // namespace

@@ -128,6 +128,15 @@ TEST_CASE("a result is added, and replaced; what others recorded stays as it is"
         "'container-image-push-tag', 'value': 'v2'}], 'evidence': []}");
 }
 
+TEST_CASE("a result that would not be found again is not recorded") {
+  Results results = Results::parse(
+      "step-runner-results: {DEV: {push-container-image: {success: true}}}", "r.yml");
+  CHECK(fatal([&] { results.record(result("Skopeo", "DEV", "1")); }).find("in DEV") !=
+        std::string::npos);
+  results.record(result("Skopeo", "TEST", "1"));
+  CHECK(results.find("container-image-push-tag", "TEST", {}));
+}
+
 TEST_CASE("prepare makes the directory and writes no results") {
   const test::TempDir dir;
   const ResultsDirectory results(dir.path() + "/a/step-runner-working");

@@ -21,6 +21,9 @@ TEST_CASE("references to a daemon's images are what the daemon calls them") {
       {"busybox:1", "busybox:1"},
       {"docker.io/library/busybox:1", "busybox:1"},
       {"docker.io/team/app:1", "team/app:1"},
+      // Any shorter they would be other images.
+      {"docker.io/reg.example/app:1", "docker.io/reg.example/app:1"},
+      {"docker.io/library/team/app:1", "library/team/app:1"},
       {"registry.example:5000/team/app:1", "registry.example:5000/team/app:1"},
       {"busybox@sha256:" + hex, "busybox@sha256:" + hex},
       {"sha256:" + hex, "sha256:" + hex},

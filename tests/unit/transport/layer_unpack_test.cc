@@ -218,4 +218,11 @@ TEST_CASE("whiteouts remove what was below, whatever their order") {
   CHECK_FALSE(lab.has(".wh..wh.plnk"));
 }
 
+TEST_CASE("a whiteout beside a link of the same layer is not about what the link names") {
+  const Lab lab;
+  lab.unpack({directory("d"), link("l", "d"), file(".wh.l", "")}, true);
+  CHECK(lab.has("l"));
+  CHECK(::getxattr((lab.root() + "/d").c_str(), "trusted.overlay.opaque", nullptr, 0) < 0);
+}
+
 }  // namespace tug
