@@ -65,9 +65,10 @@ class DockerArchive final : public SharedArchive,
 
   std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
   void finish(std::stop_token) override {
+    members_.require_whole();
     members_.file().add({.name = "manifest.json"}, docker_archive_manifest(images_));
     members_.file().add({.name = "repositories"}, docker_archive_repositories(images_));
-    members_.finish();
+    members_.file().finish();
   }
 
   [[nodiscard]] NewArchive& members() noexcept { return members_; }

@@ -43,11 +43,6 @@ bool NewArchive::claim(const std::string& member, std::uint64_t size) {
   return true;
 }
 
-void NewArchive::finish() {
-  require_whole();
-  file_.finish();
-}
-
 void NewArchive::require_whole() const {
   if (!is_broken_) return;
   throw Error(ErrorKind::local, file_.path() + ": the part of an image that broke off is in it");

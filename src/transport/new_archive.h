@@ -63,12 +63,11 @@ class NewArchive {
   // Whoever is told true writes it next.
   [[nodiscard]] bool claim(const std::string& member, std::uint64_t size = 0);
 
-  // Throws as begin_image() for what cannot be taken out.
-  void finish();
-
- private:
+  // Throws Error(local) when a part of an image could not be taken out: then the archive gets no
+  // end.
   void require_whole() const;
 
+ private:
   ArchiveFile file_;
   std::map<std::string, std::uint64_t, std::less<>> members_;
   std::set<std::string> names_;

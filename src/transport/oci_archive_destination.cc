@@ -30,9 +30,10 @@ class OciArchive final : public SharedArchive, public std::enable_shared_from_th
 
   std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
   void finish(std::stop_token) override {
+    members_.require_whole();
     members_.file().add({.name = std::string(kLayoutIndex), .mode = kFileMode}, index_.bytes());
     members_.file().add({.name = std::string(kLayoutFile), .mode = kFileMode}, kNewLayout);
-    members_.finish();
+    members_.file().finish();
   }
 
   [[nodiscard]] NewArchive& members() noexcept { return members_; }
