@@ -107,8 +107,9 @@ class Archives {
       if (archive.images.front() != image) continue;
       const std::string& rest = archive.first.rest;
       groups.push_back({archive.images, rest.substr(0, rest.find(':')),
-                        [this, &archive](const std::stop_token& stop) {
-                          if (!copier_.options().dry_run) archive.open->finish(stop);
+                        [this, &archive](bool is_wanted, const std::stop_token& stop) {
+                          const auto open = std::exchange(archive.open, nullptr);
+                          if (is_wanted && !copier_.options().dry_run) open->finish(stop);
                         }});
     }
     return groups;

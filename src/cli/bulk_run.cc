@@ -58,7 +58,7 @@ class BulkLoop {
   // Throws what stops the others.
   void copy_group(const ImageGroup& group, const std::stop_token& stop) {
     try {
-      if (!copy_into(group, stop)) story_.not_written(group.file);
+      if (!copy_into(group, stop) && !group.file.empty()) story_.not_written(group.file);
     } catch (const Error& error) {
       if (!group.file.empty() && error.kind() != ErrorKind::interrupted)
         story_.not_written(group.file);
@@ -83,10 +83,9 @@ class BulkLoop {
         fail({image}, error);
       }
     }
-    if (copied.empty()) return group.file.empty();
     if (group.finish) {
       try {
-        group.finish(stop);
+        group.finish(!copied.empty(), stop);
       } catch (const Error& error) {
         std::vector<std::size_t> images;
         for (const Copied& each : copied) images.push_back(each.image);
@@ -98,7 +97,7 @@ class BulkLoop {
       ++done_;
       story_.succeeded(each.image, each.report);
     }
-    return true;
+    return !copied.empty();
   }
 
   // In a catch block; returns when the others are to be copied all the same.

@@ -49,7 +49,8 @@ class BulkStory {
 struct ImageGroup {
   std::vector<std::size_t> images;
   std::string file = {};  // "": an image that is there by itself
-  std::function<void(const std::stop_token&)> finish = {};
+  // Called at their end: `is_wanted`, when any of them was copied. Throws Error.
+  std::function<void(bool is_wanted, const std::stop_token& stop)> finish = {};
 };
 // Each by itself.
 std::vector<ImageGroup> single_images(std::size_t count);

@@ -77,7 +77,14 @@ class DockerArchive final : public SharedArchive,
                                     [&](const auto& image) { return image.config == config; });
     return found == images_.end() ? nullptr : &*found;
   }
+  // Throws Error(limit) when manifest.json would be longer than can be read.
   void keep(DockerArchiveImage image) {
+    manifest_bytes_ += docker_archive_manifest({image}).size();
+    if (manifest_bytes_ > kMaxManifestBytes) {
+      throw Error(ErrorKind::limit, "manifest.json of " + members_.file().path() +
+                                        " would be longer than " + human_bytes(kMaxManifestBytes))
+          .set_hint("use another archive for more images");
+    }
     members_.keep_image();
     const auto known = std::find_if(images_.begin(), images_.end(), [&](const auto& other) {
       return other.config == image.config;
@@ -89,6 +96,7 @@ class DockerArchive final : public SharedArchive,
  private:
   NewArchive members_;
   std::vector<DockerArchiveImage> images_;
+  std::size_t manifest_bytes_ = 0;  // at most
 };
 
 // One image of it.
@@ -214,6 +222,10 @@ class DockerArchiveDestination final : public ClosedDestination {
     return is_config(blob) ? docker_archive_config(blob.digest) : docker_archive_layer(blob.digest);
   }
 
+  void add(TarHeader header, std::string_view content = {}) const {
+    if (members().claim(header.name)) file().add(std::move(header), content);
+  }
+
   // Once an image is in, all that belongs to its config is.
   void add_legacy_layers(DockerArchiveImage& image) const {
     if (const DockerArchiveImage* const known = archive_->find(image.config)) {
@@ -226,13 +238,12 @@ class DockerArchiveDestination final : public ClosedDestination {
     const std::vector<LegacyLayer> legacy = legacy_layers(image.diff_ids, config_);
     for (std::size_t i = 0; i < legacy.size(); ++i) {
       const std::string directory = legacy[i].id + "/";
-      if (!members().claim(directory)) continue;
-      file().add({.name = directory + "layer.tar",
-                  .kind = TarHeader::Kind::symlink,
-                  .mode = 0,
-                  .link = "../" + docker_archive_layer(image.diff_ids[i])});
-      file().add({.name = directory + "VERSION"}, "1.0");
-      file().add({.name = directory + "json"}, legacy[i].json);
+      add({.name = directory + "layer.tar",
+           .kind = TarHeader::Kind::symlink,
+           .mode = 0,
+           .link = "../" + docker_archive_layer(image.diff_ids[i])});
+      add({.name = directory + "VERSION"}, "1.0");
+      add({.name = directory + "json"}, legacy[i].json);
     }
     if (!legacy.empty()) image.legacy_id = legacy.back().id;
   }

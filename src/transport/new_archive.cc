@@ -1,8 +1,16 @@
 #include "transport/new_archive.h"
 
+#include "stream/archive.h"
+
 #include <tug/error.h>
 
 namespace tug {
+namespace {
+
+// What is written at the end: manifest.json and repositories, index.json and oci-layout.
+constexpr std::size_t kLastMembers = 2;
+
+}  // namespace
 
 void NewArchive::begin_image(const std::vector<std::string>& names) {
   require_whole();
@@ -40,6 +48,11 @@ std::optional<std::uint64_t> NewArchive::size_of(std::string_view member) const 
 bool NewArchive::claim(const std::string& member, std::uint64_t size) {
   if (!members_.emplace(member, size).second) return false;
   new_members_.push_back(member);
+  if (members_.size() + kLastMembers > kMaxArchiveMembers) {
+    throw Error(ErrorKind::limit, file_.path() + " would have more than " +
+                                      std::to_string(kMaxArchiveMembers) + " members")
+        .set_hint("use another archive for more images");
+  }
   return true;
 }
 

@@ -60,7 +60,7 @@ class NewArchive {
   // --- members, of the images that are in and of the one that is being written
 
   [[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view member) const;
-  // Whoever is told true writes it next.
+  // Whoever is told true writes it next. Throws Error(limit) for more than can be read.
   [[nodiscard]] bool claim(const std::string& member, std::uint64_t size = 0);
 
   // Throws Error(local) when a part of an image could not be taken out: then the archive gets no

@@ -386,6 +386,16 @@ class ManyImages(DockerArchive):
         self.assert_failed(result, "because of that 2 not copied; all.tar is not written")
         self.assertEqual((self.temp / "all.tar").read_bytes(), b"anything")
 
+    def test_an_archive_for_each(self):
+        """Any number of them in a list: none is open for longer than it is written."""
+        path = self.listed([])
+        path.write_text("".join(f"oci:{self.layout.path}:{'broken' if number % 3 else 'app'}:1 docker-archive:{number}.tar\n" for number in range(60)))
+        limited = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh", case.TUG, "copy", "-k", "--from-file", path]
+        done = subprocess.run(limited, env=self.environment, cwd=self.temp, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertIn("40 of 60 images failed", done.stderr)
+        self.assertEqual(done.stdout.count("Copied "), 20)
+        self.assertEqual(len(list(self.temp.glob("*.tar"))), 20)
+
     def test_wrong_lists(self):
         """Said before anything is read or written."""
         before = tree(self.temp)
