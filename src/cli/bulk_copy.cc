@@ -10,9 +10,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,6 +69,93 @@ Images images_of(Context& context, const Arguments& arguments) {
   return images;
 }
 
+// The archives that images of a list go into: each is opened when the first of its images is
+// copied. One thread for each archive at a time.
+class Archives {
+ public:
+  // The pairs must outlive it. Throws Error(usage): a file would have to be two kinds of archive.
+  Archives(const Copier& copier, const std::vector<ImagePair>& pairs)
+      : copier_(copier), pairs_(pairs), archive_of_(pairs.size(), kNone) {
+    std::map<std::string, std::size_t> known;  // by file
+    for (std::size_t image = 0; image < pairs.size(); ++image) {
+      const ImageReference& destination = pairs[image].destination;
+      const auto place = archive_place(destination);
+      if (!place) continue;
+      const auto [other, is_new] = known.emplace(place->file, archives_.size());
+      if (is_new) archives_.push_back({destination, {}, nullptr});
+      Archive& archive = archives_[other->second];
+      if (archive.first.transport != destination.transport) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} and {} are one file", archive.first.str(), destination.str()));
+      }
+      archive.images.push_back(image);
+      archive_of_[image] = other->second;
+    }
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return archives_.empty(); }
+
+  // In the order of the list: an archive with its first image.
+  [[nodiscard]] std::vector<ImageGroup> groups() {
+    std::vector<ImageGroup> groups;
+    for (std::size_t image = 0; image < pairs_.size(); ++image) {
+      if (archive_of_[image] == kNone) {
+        groups.push_back({{image}});
+        continue;
+      }
+      Archive& archive = archives_[archive_of_[image]];
+      if (archive.images.front() != image) continue;
+      const std::string& rest = archive.first.rest;
+      groups.push_back({archive.images, rest.substr(0, rest.find(':')),
+                        [this, &archive](bool is_wanted, const std::stop_token& stop) {
+                          const auto open = std::exchange(archive.open, nullptr);
+                          if (is_wanted && !copier_.options().dry_run) open->finish(stop);
+                        }});
+    }
+    return groups;
+  }
+
+  CopyReport copy(std::size_t image, Progress& progress, const std::stop_token& stop) {
+    const ImagePair& pair = pairs_[image];
+    if (archive_of_[image] == kNone)
+      return copier_.copy(pair.source, pair.destination, progress, stop);
+    Archive& archive = archives_[archive_of_[image]];
+    if (!archive.open) archive.open = copier_.open_archive(archive.first);
+    return copier_.copy(pair.source, *archive.open, pair.destination, progress, stop);
+  }
+
+ private:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  struct Archive {
+    ImageReference first;
+    std::vector<std::size_t> images;
+    std::shared_ptr<SharedArchive> open;
+  };
+
+  const Copier& copier_;
+  const std::vector<ImagePair>& pairs_;
+  std::vector<Archive> archives_;
+  std::vector<std::size_t> archive_of_;  // parallel to the pairs
+};
+
+bool fills_stdout(const std::vector<ImagePair>& pairs) {
+  return std::any_of(pairs.begin(), pairs.end(),
+                     [](const ImagePair& pair) { return takes_stdout(pair.destination); });
+}
+
+void check_archives(const Arguments& arguments, const std::vector<ImagePair>& pairs,
+                    const Archives& archives) {
+  if (archives.empty()) return;
+  if (arguments.has("additional-tag")) {
+    throw Error(ErrorKind::usage,
+                "--additional-tag is for one image, and the images of an archive have names of "
+                "their own")
+        .set_hint("an image may stand in the list once for each name");
+  }
+  if (fills_stdout(pairs) && arguments.flag("json"))
+    throw Error(ErrorKind::usage, "--json prints to standard output, where the archive goes");
+}
+
 }  // namespace
 
 std::vector<Option> bulk_copy_options() {
@@ -75,7 +165,7 @@ std::vector<Option> bulk_copy_options() {
        "Copy the images that FILE lists, a line SOURCE DESTINATION each; -: standard input"},
       {"all-images", '\0', Kind::flag, "",
        "Copy every named image of SOURCE (a layout, an archive, containers-storage:) to below "
-       "PREFIX"}};
+       "PREFIX, or into a new archive"}};
   for (Option& option : bulk_run_options()) options.push_back(std::move(option));
   return options;
 }
@@ -99,13 +189,19 @@ int run_bulk_copy(Context& context, const Arguments& arguments) {
   const Copier copier(context, arguments, Copier::Run::many_images);
   Images images = images_of(context, arguments);
   ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
-  BulkTally tally(images.pairs,
-                  {arguments.flag("quiet"), arguments.flag("json"), copier.options().dry_run},
-                  display);
-  copy_images(images.pairs, jobs, arguments.flag("keep-going"), context.stop(), tally,
+  Archives archives(copier, images.pairs);
+  check_archives(arguments, images.pairs, archives);
+  const bool dry_run = copier.options().dry_run;
+  BulkTally::Style style{.quiet = arguments.flag("quiet") || fills_stdout(images.pairs),
+                         .json = arguments.flag("json"),
+                         .dry_run = dry_run};
+  if (!archives.empty())
+    style.hint = "an archive holds those that were copied; remove it to write it with all";
+  BulkTally tally(images.pairs, style, display);
+  std::vector<ImageGroup> groups = archives.groups();
+  copy_images(groups, jobs, arguments.flag("keep-going"), context.stop(), tally,
               [&](std::size_t image, Progress& progress, const std::stop_token& stop) {
-                const ImagePair& pair = images.pairs[image];
-                return copier.copy(pair.source, pair.destination, progress, stop);
+                return archives.copy(image, progress, stop);
               });
   std::vector<std::string> left_out;
   if (images.elsewhere > 0) left_out.push_back(fmt::format("{} in other shards", images.elsewhere));

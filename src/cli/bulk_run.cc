@@ -46,6 +46,77 @@ std::string copied_line(const std::string& source, const std::string& destinatio
                      human_bytes(report.bytes_sent));
 }
 
+// Any thread.
+class BulkLoop {
+ public:
+  BulkLoop(bool keep_going, BulkStory& story, const CopyImage& copy)
+      : keep_going_(keep_going), story_(story), copy_(copy) {}
+
+  [[nodiscard]] std::size_t done() const noexcept { return done_; }
+  [[nodiscard]] bool has_failures() const noexcept { return failures_ != 0; }
+
+  // Throws what stops the others.
+  void copy_group(const ImageGroup& group, const std::stop_token& stop) {
+    try {
+      if (!copy_into(group, stop) && !group.file.empty()) story_.not_written(group.file);
+    } catch (const Error& error) {
+      if (!group.file.empty() && error.kind() != ErrorKind::interrupted)
+        story_.not_written(group.file);
+      throw;
+    }
+  }
+
+ private:
+  struct Copied {
+    std::size_t image;
+    CopyReport report;
+  };
+
+  // Whether any image is there.
+  bool copy_into(const ImageGroup& group, const std::stop_token& stop) {
+    std::vector<Copied> copied;
+    for (const std::size_t image : group.images) {
+      const std::unique_ptr<CopyProgress> progress = story_.progress(image);
+      try {
+        copied.push_back({image, copy_(image, *progress, stop)});
+      } catch (const Error& error) {
+        fail({image}, error);
+      }
+    }
+    if (group.finish) {
+      try {
+        group.finish(!copied.empty(), stop);
+      } catch (const Error& error) {
+        std::vector<std::size_t> images;
+        for (const Copied& each : copied) images.push_back(each.image);
+        fail(images, error);
+        return false;
+      }
+    }
+    for (const Copied& each : copied) {
+      ++done_;
+      story_.succeeded(each.image, each.report);
+    }
+    return !copied.empty();
+  }
+
+  // In a catch block; returns when the others are to be copied all the same.
+  void fail(const std::vector<std::size_t>& images, const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    for (const std::size_t image : images) {
+      ++failures_;
+      story_.failed(image, error);
+    }
+    if (!keep_going_) throw;
+  }
+
+  const bool keep_going_;
+  BulkStory& story_;
+  const CopyImage& copy_;
+  std::atomic<std::size_t> done_ = 0;
+  std::atomic<std::size_t> failures_ = 0;
+};
+
 }  // namespace
 
 std::vector<Option> bulk_run_options() {
@@ -60,36 +131,30 @@ std::size_t bulk_jobs(const Arguments& arguments) {
   return static_cast<std::size_t>(arguments.integer("jobs", 1, kMostJobs).value_or(kDefaultJobs));
 }
 
-bool copy_images(std::vector<ImagePair>& images, std::size_t jobs, bool keep_going,
+std::vector<ImageGroup> single_images(std::size_t count) {
+  std::vector<ImageGroup> groups(count);
+  for (std::size_t image = 0; image < count; ++image) groups[image].images = {image};
+  return groups;
+}
+
+bool copy_images(std::vector<ImageGroup>& groups, std::size_t jobs, bool keep_going,
                  const std::stop_token& stop, BulkStory& story, const CopyImage& copy) {
-  std::atomic<std::size_t> done = 0;
-  std::atomic<std::size_t> failures = 0;
-  const auto copy_one = [&](const ImagePair& pair, const std::stop_token& stop_one) {
-    const auto image = static_cast<std::size_t>(&pair - images.data());
-    const std::unique_ptr<CopyProgress> progress = story.progress(image);
-    std::optional<CopyReport> report;
-    try {
-      report = copy(image, *progress, stop_one);
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::interrupted) throw;
-      ++failures;
-      story.failed(image, error);
-      if (!keep_going) throw;
-      return;
-    }
-    ++done;
-    story.succeeded(image, *report);
-  };
+  BulkLoop loop(keep_going, story, copy);
   try {
-    parallel_for_each(images, jobs, stop, copy_one);
+    parallel_for_each(groups, jobs, stop,
+                      [&](const ImageGroup& group, const std::stop_token& stop_group) {
+                        loop.copy_group(group, stop_group);
+                      });
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) {
-      throw Error(ErrorKind::interrupted, fmt::format("{} ({} of {} images were done)",
-                                                      error.what(), done.load(), images.size()));
+      std::size_t all = 0;
+      for (const ImageGroup& group : groups) all += group.images.size();
+      throw Error(ErrorKind::interrupted,
+                  fmt::format("{} ({} of {} images were done)", error.what(), loop.done(), all));
     }
-    if (failures == 0) throw;  // it could not be said
+    if (!loop.has_failures()) throw;  // it could not be said
   }
-  return failures == 0;
+  return !loop.has_failures();
 }
 
 std::unique_ptr<CopyProgress> BulkTally::progress(std::size_t image) {
@@ -130,6 +195,11 @@ void BulkTally::failed(std::size_t image, const Error& error) {
   log_line(Level::error, error.what());
 }
 
+void BulkTally::not_written(const std::string& file) {
+  const std::lock_guard lock(mutex_);
+  not_written_.push_back(file);
+}
+
 void BulkTally::conclude(std::chrono::duration<double> elapsed,
                          const std::vector<std::string>& left_out) const {
   if (!failed_.empty()) throw failure();
@@ -152,9 +222,9 @@ Error BulkTally::failure() const {
   if (failed_.size() > named) text += fmt::format(" and {} more", failed_.size() - named);
   const std::size_t untried = all - done_ - failed_.size();
   if (untried > 0) text += fmt::format("; because of that {} not copied", untried);
+  for (const std::string& file : not_written_) text += fmt::format("; {} is not written", file);
   Error error(ErrorKind::local, std::move(text));
-  error.set_hint(untried > 0 ? "--keep-going copies the others all the same"
-                             : "the same command again copies what is missing");
+  error.set_hint(untried > 0 ? "--keep-going copies the others all the same" : style_.hint);
   return error;
 }
 

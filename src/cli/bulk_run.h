@@ -18,6 +18,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tug::cli {
@@ -39,16 +40,30 @@ class BulkStory {
   // May throw Error(local): it could not be said, which ends the run.
   virtual void succeeded(std::size_t image, const CopyReport& report) = 0;
   virtual void failed(std::size_t image, const Error& error) = 0;
+  // The file of a group: not all of its images were copied, or none.
+  virtual void not_written(const std::string& /*file*/) {}
 };
+
+// Images of a list, by their places in it, that are copied one after the other into one file. They
+// are there when that is finished, and told of then.
+struct ImageGroup {
+  std::vector<std::size_t> images;
+  std::string file = {};  // "": an image that is there by itself
+  // Called at their end: `is_wanted`, when any of them was copied. Throws Error.
+  std::function<void(bool is_wanted, const std::stop_token& stop)> finish = {};
+};
+// Each by itself.
+std::vector<ImageGroup> single_images(std::size_t count);
 
 // Copies one of the list. Throws Error.
 using CopyImage =
     std::function<CopyReport(std::size_t image, Progress& progress, const std::stop_token& stop)>;
 
-// All of them, `jobs` at a time. One that fails stops the others, unless it shall be kept going.
+// All of them, `jobs` groups at a time. An image that fails stops the others, and no group that it
+// is of is finished, unless it shall be kept going: then those of its group that did not fail are.
 // Returns whether all have succeeded. Throws Error(interrupted) that says how many were done, and
 // what the story throws.
-bool copy_images(std::vector<ImagePair>& images, std::size_t jobs, bool keep_going,
+bool copy_images(std::vector<ImageGroup>& groups, std::size_t jobs, bool keep_going,
                  const std::stop_token& stop, BulkStory& story, const CopyImage& copy);
 
 // A line on standard output for each image, or with --json an object.
@@ -60,14 +75,17 @@ class BulkTally : public BulkStory {
     bool dry_run = false;
     // A dry run tells of each blob, not of images alone.
     bool names_blobs = true;
+    // What helps when some were not copied though the others were.
+    std::string hint = "the same command again copies what is missing";
   };
   // The list must outlive this, as must the display.
   BulkTally(const std::vector<ImagePair>& images, Style style, ProgressDisplay& display)
-      : images_(images), style_(style), display_(display) {}
+      : images_(images), style_(std::move(style)), display_(display) {}
 
   std::unique_ptr<CopyProgress> progress(std::size_t image) override;
   void succeeded(std::size_t image, const CopyReport& report) override;
   void failed(std::size_t image, const Error& error) override;
+  void not_written(const std::string& file) override;
 
   // Of the run that has ended. `left_out` are further parts of the line: "2 in other shards".
   // Throws Error when not all images were copied.
@@ -87,6 +105,7 @@ class BulkTally : public BulkStory {
   std::size_t unchanged_ = 0;
   std::uint64_t bytes_sent_ = 0;
   std::vector<std::string> failed_;
+  std::vector<std::string> not_written_;
 };
 
 }  // namespace tug::cli

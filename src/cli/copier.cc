@@ -223,6 +223,14 @@ std::vector<Option> limit_options() {
       {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
 }
 
+bool takes_stdout(const ImageReference& destination) {
+  if (destination.transport != Transport::docker_archive &&
+      destination.transport != Transport::oci_archive)
+    return false;
+  const std::string path = destination.rest.substr(0, destination.rest.find(':'));
+  return is_standard_output(path);
+}
+
 Copier::Copier(Context& context, const Arguments& arguments, Run run)
     : arguments_(arguments),
       run_(run),
@@ -242,12 +250,8 @@ CopyReport Copier::copy(const ImageReference& from, const ImageReference& to, Pr
 CopyReport Copier::copy(const ImageReference& from, const TransportOptions& source_options,
                         const ImageReference& to, Progress& progress,
                         const std::stop_token& stop) const {
-  policy_.check(from);
   if (run_ == Run::one_image) check_layer_flags(arguments_, to);
-  // The daemon says nothing until it has collected all of the image, which may take minutes.
-  if (from.transport == Transport::docker_daemon)
-    progress.line(fmt::format("The Docker daemon is saving the image {}", from.rest));
-  const auto source = open_source(from, source_options, transports_, stop);
+  const auto source = open(from, source_options, progress, stop);
   TransportOptions destination_options = destination_options_;
   destination_options.layers = layers_in(to.transport, arguments_);
   CopyOptions options = options_;
@@ -259,6 +263,30 @@ CopyReport Copier::copy(const ImageReference& from, const TransportOptions& sour
   const auto destination = open_destination(to, destination_options, transports_, stop);
   if (!has_names) add_tags(arguments_, *destination, options);
   return execute_copy(*source, *destination, options, environment_, progress, stop);
+}
+
+CopyReport Copier::copy(const ImageReference& from, SharedArchive& archive,
+                        const ImageReference& to, Progress& progress,
+                        const std::stop_token& stop) const {
+  const auto source = open(from, source_options_, progress, stop);
+  const auto destination = archive.next(to);
+  return execute_copy(*source, *destination, options_, environment_, progress, stop);
+}
+
+std::shared_ptr<SharedArchive> Copier::open_archive(const ImageReference& to) const {
+  TransportOptions options = destination_options_;
+  options.layers = layers_in(to.transport, arguments_);
+  return open_shared_archive(to, options, transports_);
+}
+
+std::unique_ptr<ImageSource> Copier::open(const ImageReference& from,
+                                          const TransportOptions& options, Progress& progress,
+                                          const std::stop_token& stop) const {
+  policy_.check(from);
+  // The daemon says nothing until it has collected all of the image, which may take minutes.
+  if (from.transport == Transport::docker_daemon)
+    progress.line(fmt::format("The Docker daemon is saving the image {}", from.rest));
+  return open_source(from, options, transports_, stop);
 }
 
 void Copier::all_succeeded() const noexcept {

@@ -6,11 +6,13 @@
 #include "cli/options.h"
 #include "copy/execute.h"
 #include "copy/policy.h"
+#include "transport/open.h"
 
 #include <tug/copy.h>
 #include <tug/progress.h>
 #include <tug/reference.h>
 
+#include <memory>
 #include <stop_token>
 #include <vector>
 
@@ -24,6 +26,9 @@ std::vector<Option> unsupported_copy_options();
 std::vector<Option> upload_options();
 // --limit-rate and --req-per-sec.
 std::vector<Option> limit_options();
+
+// An archive that goes where the story would be told.
+bool takes_stdout(const ImageReference& destination);
 
 class Copier {
  public:
@@ -42,10 +47,20 @@ class Copier {
   // The same with another way to reach the source than the flags say.
   CopyReport copy(const ImageReference& from, const TransportOptions& source_options,
                   const ImageReference& to, Progress& progress, const std::stop_token& stop) const;
+  // The archive that `to` and other images go into.
+  [[nodiscard]] std::shared_ptr<SharedArchive> open_archive(const ImageReference& to) const;
+  // One of those.
+  CopyReport copy(const ImageReference& from, SharedArchive& archive, const ImageReference& to,
+                  Progress& progress, const std::stop_token& stop) const;
   // Every one of them has succeeded: nothing is kept for a next try.
   void all_succeeded() const noexcept;
 
  private:
+  [[nodiscard]] std::unique_ptr<ImageSource> open(const ImageReference& from,
+                                                  const TransportOptions& options,
+                                                  Progress& progress,
+                                                  const std::stop_token& stop) const;
+
   const Arguments& arguments_;
   const Run run_;
   const Policy policy_;

@@ -17,15 +17,6 @@
 namespace tug::cli {
 namespace {
 
-// An archive that goes where the story would be told.
-bool takes_stdout(const ImageReference& destination) {
-  if (destination.transport != Transport::docker_archive &&
-      destination.transport != Transport::oci_archive)
-    return false;
-  const std::string path = destination.rest.substr(0, destination.rest.find(':'));
-  return is_standard_output(path);
-}
-
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
   const Copier copier(context, arguments, Copier::Run::one_image);
@@ -103,7 +94,14 @@ Verb copy_verb() {
       "Many images: --from-file FILE without arguments, or --all-images SOURCE PREFIX, where "
       "PREFIX\n"
       "is docker://HOST[:PORT][/PATH]. An image that SOURCE names \"v1\" goes to PREFIX:v1,\n"
-      "\"team/app:1\" and \"quay.io/team/app:1\" go to PREFIX/team/app:1; --dry-run shows it.\n"
+      "\"team/app:1\" and \"quay.io/team/app:1\" go to PREFIX/team/app:1; --dry-run shows it. In\n"
+      "docker-archive:PATH, oci-archive:PATH and oci:PATH, which may stand for PREFIX, names "
+      "stay.\n"
+      "Images of a list for one docker-archive:PATH or oci-archive:PATH make one new archive, in "
+      "the\n"
+      "order of the list. It appears when all of them are in; with --keep-going, without those "
+      "that\n"
+      "failed.\n"
       "When the destination has the image already, nothing is sent. The exit code is 0 for "
       "success, 2 when the\n"
       "image was not found, 1 for any other failure, 130 or 143 when interrupted.\n"

@@ -59,6 +59,16 @@ std::string place_of(const ImageReference& destination) {
   return std::string(kDocker) + RegistryReference::parse(destination.rest).str();
 }
 
+// The same of what goes there: images without a name stand beside each other in a docker-archive.
+std::string place_of(const ImagePair& pair) {
+  const std::optional<ArchivePlace> archive = archive_place(pair.destination);
+  if (!archive) return place_of(pair.destination);
+  const bool is_beside_others =
+      archive->name.empty() && pair.destination.transport == Transport::docker_archive;
+  return std::string(to_string(pair.destination.transport)) + ":" + archive->file + ":" +
+         (is_beside_others ? " " + pair.source.str() : archive->name);
+}
+
 ImagePair parse_pair(const std::vector<std::string>& words) {
   if (words.size() != 2) {
     throw Error(ErrorKind::usage,
@@ -76,6 +86,56 @@ std::string_view path_of(std::string_view name) {
   return has_registry ? name.substr(slash + 1) : name;
 }
 
+// What --all-images copies to.
+struct Prefix {
+  std::string text;
+  Transport transport;
+  std::string file;   // "PATH:"; of a registry ""
+  std::string below;  // what names go below of; "": they stay as they are
+
+  // Throws Error(usage).
+  static Prefix parse(const std::string& text) {
+    if (text.starts_with(kDocker) && text.size() > kDocker.size() && !text.ends_with('/'))
+      return {text, Transport::docker, "", text.substr(kDocker.size())};
+    for (const Transport transport :
+         {Transport::docker_archive, Transport::oci_archive, Transport::oci}) {
+      const std::string name = std::string(to_string(transport)) + ":";
+      if (!text.starts_with(name)) continue;
+      const std::string rest = text.substr(name.size());
+      const std::size_t colon = rest.find(':');
+      const std::string below = colon == std::string::npos ? "" : rest.substr(colon + 1);
+      if (colon == 0 || rest.empty() || rest.ends_with(':')) break;
+      if (!below.empty() && (transport != Transport::docker_archive || !is_repository_name(below)))
+        break;
+      return {text, transport, rest.substr(0, colon) + ":", below};
+    }
+    throw Error(ErrorKind::usage,
+                fmt::format("\"{}\" is no place for many images", printable(text, 200)))
+        .set_hint(
+            "docker://HOST[:PORT][/PATH] is, and oci:PATH, oci-archive:PATH, "
+            "docker-archive:PATH[:NAME]");
+  }
+
+  // Throws Error(usage) for a name that no image can have there.
+  [[nodiscard]] ImageReference destination(const std::string& name) const {
+    if (transport == Transport::oci || transport == Transport::oci_archive)
+      return {transport, file + name};
+    const bool names_repository = !file.empty() ? !below.empty() : below.find('/') != below.npos;
+    std::string whole = name;
+    if (is_tag(name)) {
+      if (!names_repository) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("it has a tag and no name, and {} names no repository", text))
+            .set_hint(text + (file.empty() ? "/REPOSITORY" : ":NAME"));
+      }
+      whole = below + ":" + name;
+    } else if (!below.empty()) {
+      whole = below + "/" + std::string(path_of(name));
+    }
+    return {transport, file + RegistryReference::parse(whole).str()};
+  }
+};
+
 }  // namespace
 
 std::vector<ImagePair> parse_image_list(std::string_view text, const std::string& name) {
@@ -89,8 +149,8 @@ std::vector<ImagePair> parse_image_list(std::string_view text, const std::string
   const auto add = [&](const std::vector<std::string>& words) {
     if (words.empty()) return;
     ImagePair pair = parse_pair(words);
-    const auto [other, is_new] =
-        known.emplace(place_of(pair.destination), Known{pair.source, number});
+    const auto [other, is_new] = known.emplace(
+        with_context("destination", [&] { return place_of(pair); }), Known{pair.source, number});
     if (!is_new && other->second.source != pair.source) {
       throw Error(ErrorKind::usage, fmt::format("{} gets another image in line {}",
                                                 pair.destination.str(), other->second.line));
@@ -106,38 +166,20 @@ std::vector<ImagePair> parse_image_list(std::string_view text, const std::string
 }
 
 std::vector<ImagePair> pairs_below(const std::string& prefix, const ListedImages& images) {
-  if (!prefix.starts_with(kDocker) || prefix.size() == kDocker.size() || prefix.ends_with('/')) {
-    throw Error(ErrorKind::usage,
-                fmt::format("\"{}\" is no place for many images", printable(prefix, 200)))
-        .set_hint("docker://HOST[:PORT][/PATH] is");
-  }
-  const std::string below = prefix.substr(kDocker.size());
-  const bool has_path = below.find('/') != std::string::npos;
+  const Prefix place = Prefix::parse(prefix);
   std::vector<ImagePair> pairs;
   std::map<std::string, std::string> names;  // by destination
   for (const ListedImages::Image& image : images.images) {
-    std::string destination;
-    if (is_tag(image.name)) {
-      if (!has_path) {
-        throw Error(ErrorKind::usage, fmt::format("the image \"{}\" has a tag and no name, and {} "
-                                                  "names no repository",
-                                                  image.name, prefix))
-            .set_hint(prefix + "/REPOSITORY");
-      }
-      destination = below + ":" + image.name;
-    } else {
-      destination = below + "/" + std::string(path_of(image.name));
-    }
-    const RegistryReference reference =
+    ImageReference destination =
         with_context([&] { return fmt::format("image \"{}\"", printable(image.name, 200)); },
-                     [&] { return RegistryReference::parse(destination); });
-    const auto [other, is_new] = names.emplace(reference.str(), image.name);
+                     [&] { return place.destination(image.name); });
+    const auto [other, is_new] = names.emplace(destination.rest, image.name);
     if (!is_new) {
       throw Error(ErrorKind::usage, fmt::format("the images \"{}\" and \"{}\" would both go to {}",
                                                 printable(other->second, 200),
-                                                printable(image.name, 200), reference.str()));
+                                                printable(image.name, 200), destination.rest));
     }
-    pairs.push_back({image.reference, {Transport::docker, reference.str()}});
+    pairs.push_back({image.reference, std::move(destination)});
   }
   return pairs;
 }

@@ -23,13 +23,16 @@ struct ImagePair {
 // A line per image: SOURCE DESTINATION, in words as a shell reads them ('…', "…", \), without
 // expansions; what follows a # at the beginning of a word is a comment. `name` is the file's, for
 // messages. The same pair twice counts once. Throws Error(usage) naming the line: not two words, an
-// open quote, a reference that is none, a destination that another line gives to another image.
+// open quote, a reference that is none, a destination that another line gives to another image. A
+// docker-archive takes any number of images without a name.
 std::vector<ImagePair> parse_image_list(std::string_view text, const std::string& name);
-// Where each image goes below `prefix`, "docker://HOST[:PORT][/PATH]":
+// Where each image goes. Below `prefix`, "docker://HOST[:PORT][/PATH]":
 //   v1                     PREFIX:v1 (a name that can only be a tag)
 //   app:1, team/app:1      PREFIX/app:1, PREFIX/team/app:1; without a tag :latest
 //   quay.io/team/app:1     PREFIX/team/app:1: the name of the registry is left out
-// Throws Error(usage): the prefix is none, a name that no repository can have, two images for one
+// In "oci:PATH", "oci-archive:PATH" and "docker-archive:PATH" each keeps its name; those in
+// "docker-archive:PATH:NAME" get one below NAME as in a registry.
+// Throws Error(usage): the prefix is none, a name that no image can have there, two images for one
 // destination.
 std::vector<ImagePair> pairs_below(const std::string& prefix, const ListedImages& images);
 

@@ -324,7 +324,8 @@ class Run {
   }
 
   void copy_all(BulkStory& story) {
-    copy_images(images_.pairs, jobs_, request_.keep_going, context_.stop(), story,
+    std::vector<ImageGroup> images = single_images(images_.pairs.size());
+    copy_images(images, jobs_, request_.keep_going, context_.stop(), story,
                 [this](std::size_t image, Progress& progress, const std::stop_token& stop) {
                   return copy(image, progress, stop);
                 });
@@ -346,7 +347,9 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     ProgressDisplay display(progress_mode(arguments_, context_.program() == "skopeo"),
                             context_.stop());
-    BulkTally tally(images_.pairs, {quiet_, json_, is_dry(), /*names_blobs=*/false}, display);
+    BulkTally tally(images_.pairs,
+                    {.quiet = quiet_, .json = json_, .dry_run = is_dry(), .names_blobs = false},
+                    display);
     if (is_dry() && request_.destination.transport != Transport::docker) {
       say_pairs();
     } else {

@@ -50,8 +50,10 @@ std::vector<Candidate> Candidates::of(const PlannedBlob& planned) const {
   if (auto same = original(planned)) result.push_back(std::move(*same));
   if (is_made(planned.blob)) {
     if (auto known = known_there(planned)) result.push_back({*known, {}});
-    if (planned.is_plain)
-      result.push_back({{planned.blob.descriptor.media_type, *planned.blob.diff_id, 0}, {}});
+    if (planned.is_plain) {
+      result.push_back(
+          {{plain_media_type(planned.blob.descriptor.media_type), *planned.blob.diff_id, 0}, {}});
+    }
   }
   add_cached(planned, result);
   return result;

@@ -22,7 +22,6 @@ namespace {
 
 // What a read fetches. Between the members of an image's archive are megabytes that nobody wants.
 constexpr std::size_t kBlockBytes = 64 * 1024;
-constexpr std::size_t kMaxMembers = 100'000;
 constexpr std::size_t kMaxNameBytes = 4096;
 struct ArchiveDeleter {
   void operator()(archive* reader) const noexcept { archive_read_free(reader); }
@@ -165,9 +164,9 @@ bool ArchiveReader::next(ArchiveMember& member) {
   if (result == ARCHIVE_EOF) return false;
   // ARCHIVE_WARN: it has said what it did not understand, a character set for example.
   if (result != ARCHIVE_OK && result != ARCHIVE_WARN) state.fail();
-  if (++state.members > kMaxMembers) {
+  if (++state.members > kMaxArchiveMembers) {
     throw Error(ErrorKind::limit,
-                fmt::format("{} has more than {} members", state.name, kMaxMembers));
+                fmt::format("{} has more than {} members", state.name, kMaxArchiveMembers));
   }
   using Kind = ArchiveMember::Kind;
   member = ArchiveMember{.name = name_of(entry)};

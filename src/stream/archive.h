@@ -14,6 +14,9 @@
 
 namespace tug {
 
+// More of them nobody needs to read, and no archive gets.
+inline constexpr std::size_t kMaxArchiveMembers = 100'000;
+
 struct ArchiveMember {
   enum class Kind {
     file,

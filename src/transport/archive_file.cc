@@ -114,11 +114,7 @@ void ArchiveFile::add_unknown(ByteSource& source, const HeaderOf& header_of,
   write(std::string(kTarBlockBytes, '\0'));
   const std::uint64_t size = copy(source, sent, stop);
   std::optional<TarHeader> header = header_of(size);
-  if (!header) {
-    file_->truncate(start);
-    position_ = start;
-    return;
-  }
+  if (!header) return (void)rewind(start);
   header->size = size;
   const std::string block = tar_header(*header);
   if (block.size() != kTarBlockBytes)
@@ -143,6 +139,14 @@ void ArchiveFile::add_by_spool(ByteSource& source, const HeaderOf& header_of,
   header->size = size;
   add(
       *header, *file_part_source(spool, name, 0, size, 0), [](std::uint64_t) {}, stop);
+}
+
+bool ArchiveFile::rewind(std::uint64_t position) {
+  if (position == position_) return true;
+  if (is_stream_) return false;
+  file_->truncate(position);
+  position_ = position;
+  return true;
 }
 
 void ArchiveFile::finish() {

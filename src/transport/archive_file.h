@@ -49,6 +49,11 @@ class ArchiveFile {
   using HeaderOf = std::function<std::optional<TarHeader>(std::uint64_t size)>;
   void add_unknown(ByteSource& source, const HeaderOf& header_of, const SentCallback& sent,
                    const std::stop_token& stop);
+  // How much is written.
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+  // Takes back what was written from `position` on, the end of a member. False for what is written
+  // as it comes, if there is anything.
+  [[nodiscard]] bool rewind(std::uint64_t position);
   // The end of the tar; the file is in its place.
   void finish();
 

@@ -3,7 +3,7 @@
 //
 // Source: such an archive has no manifest; what is read is the Docker schema 2 manifest that
 // containers/image makes of it, byte for byte: the config as it is, layers by their diff IDs, which
-// they are compared with. Destination: one image in a new archive.
+// they are compared with. Destination: a new archive, of one image or of those of a bulk copy.
 #ifndef TUG_TRANSPORT_DOCKER_ARCHIVE_H_
 #define TUG_TRANSPORT_DOCKER_ARCHIVE_H_
 
@@ -24,6 +24,7 @@
 namespace tug {
 
 struct ListedImages;  // open.h
+class SharedArchive;  // new_archive.h
 
 // What stands after "docker-archive:": PATH, PATH:NAME[:TAG] or PATH:@INDEX. The path ends at the
 // first colon, as in containers/image.
@@ -66,7 +67,14 @@ std::unique_ptr<ImageDestination> open_docker_archive_destination(
     const DockerArchiveReference& reference, const std::vector<RegistryReference>& additional,
     const std::string& temporary_directory);
 
-// The same into an open stream, which is written as it comes; `description` as above.
+// Throws Error(usage) for a position.
+void check_destination(const DockerArchiveReference& reference);
+
+// The same for several images. An image that is in with its config already gets a further name.
+std::shared_ptr<SharedArchive> open_shared_docker_archive(const std::string& path,
+                                                          const std::string& temporary_directory);
+
+// The same for one image into an open stream, which is written as it comes; `description` as above.
 std::unique_ptr<ImageDestination> open_docker_archive_stream(
     UniqueFd stream, std::string description, const RegistryReference& image,
     const std::string& temporary_directory);

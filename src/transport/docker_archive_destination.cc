@@ -2,143 +2,123 @@
 #include "base/strings.h"
 #include "oci/json.h"
 #include "stream/file_source.h"
-#include "transport/archive_file.h"
 #include "transport/closed_destination.h"
 #include "transport/docker_archive.h"
+#include "transport/docker_archive_files.h"
+#include "transport/new_archive.h"
 
 #include <tug/error.h>
 #include <tug/manifest.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 
 namespace tug {
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
-constexpr Json::DumpStyle kAsGo{.escape_html = true};
 
-std::string layer_member(const Digest& diff_id) { return std::string(diff_id.hex()) + ".tar"; }
+// Or nobody could load it.
+void require_diff_ids(const Json& config, const std::vector<Digest>& layers) {
+  const Json* rootfs = config.find("rootfs");
+  const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
+  const Json::Array* const listed = ids == nullptr ? nullptr : ids->as_array();
+  const std::size_t count = listed == nullptr ? 0 : listed->size();
+  if (count != layers.size()) {
+    throw Error(ErrorKind::integrity, "the config lists " + counted(count, "layer") +
+                                          ", the manifest " + std::to_string(layers.size()));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string* id = (*listed)[i].as_string();
+    if (id != nullptr && *id == layers[i].str()) continue;
+    throw Error(ErrorKind::integrity, "layer " + std::to_string(i) + " is " + layers[i].str() +
+                                          " when it is not compressed, but the config says " +
+                                          (id == nullptr ? "nothing" : printable(*id, 100)));
+  }
+}
 
-// What Go's encoding/json makes of a JSON text that it hands on: no white space, and the characters
-// that HTML gives a meaning escaped. How everything else is spelled stays.
-std::string compacted(std::string_view json) {
-  std::string text;
-  bool is_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (c == '"') is_string = !is_string;
-    if (!is_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) continue;
-    if (c == '<' || c == '>' || c == '&') {
-      text += c == '<' ? "\\u003c" : c == '>' ? "\\u003e" : "\\u0026";
-    } else if (json.substr(i).starts_with("\u2028") || json.substr(i).starts_with("\u2029")) {
-      text += json[i + 2] == '\xa8' ? "\\u2028" : "\\u2029";
-      i += 2;
-    } else {
-      text += c;
-      if (c == '\\' && i + 1 < json.size()) text += json[++i];
+std::optional<std::string> tag_of(const DockerArchiveReference& reference) {
+  return reference.image ? reference.image->tag() : std::nullopt;
+}
+
+std::vector<RegistryReference> names_of(const DockerArchiveReference& reference) {
+  if (!reference.image) return {};
+  return {*reference.image};
+}
+
+// The archive. An image whose config is that of one which is in is that image, by further names.
+class DockerArchive final : public SharedArchive,
+                            public std::enable_shared_from_this<DockerArchive> {
+ public:
+  DockerArchive(std::string path, std::string temporary_directory)
+      : members_(std::move(path), std::move(temporary_directory)) {
+    if (members_.file().replaces_content()) {
+      throw Error(ErrorKind::local,
+                  "docker-archive:" + members_.file().path() +
+                      ": docker-archive doesn't support modifying existing images")
+          .set_hint("remove " + members_.file().path() + " first, or name another file");
     }
   }
-  return text;
-}
+  DockerArchive(UniqueFd stream, std::string name, std::string temporary_directory)
+      : members_(std::move(stream), std::move(name), std::move(temporary_directory)) {}
 
-// The members of a valid JSON object, compacted, as they are spelled.
-std::map<std::string, std::string, std::less<>> raw_members(std::string_view json) {
-  const std::string text = compacted(json);
-  std::map<std::string, std::string, std::less<>> members;
-  int depth = 0;
-  bool is_string = false;
-  std::size_t begin = 1;  // of the member
-  std::size_t colon = 0;  // after its name
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (is_string && c == '\\') {
-      ++i;
-      continue;
-    }
-    if (c == '"') is_string = !is_string;
-    if (is_string) continue;
-    if (c == '{' || c == '[') ++depth;
-    if (c == ':' && depth == 1 && colon <= begin) colon = i;
-    if ((c == ',' && depth == 1) || (c == '}' && depth == 1)) {
-      if (colon > begin + 1)
-        members[text.substr(begin + 1, colon - begin - 2)] = text.substr(colon + 1, i - colon - 1);
-      begin = i + 1;
-    }
-    if (c == '}' || c == ']') --depth;
+  std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
+  void finish(std::stop_token) override {
+    members_.require_whole();
+    members_.file().add({.name = "manifest.json"}, docker_archive_manifest(images_));
+    members_.file().add({.name = "repositories"}, docker_archive_repositories(images_));
+    members_.file().finish();
   }
-  return members;
-}
 
-std::string object_of(const std::map<std::string, std::string, std::less<>>& members) {
-  std::string text;
-  for (const auto& [name, value] : members)
-    text += (text.empty() ? "{\"" : ",\"") + name + "\":" + value;
-  return text + "}";
-}
+  [[nodiscard]] NewArchive& members() noexcept { return members_; }
+  [[nodiscard]] const DockerArchiveImage* find(const Digest& config) const {
+    const auto found = std::find_if(images_.begin(), images_.end(),
+                                    [&](const auto& image) { return image.config == config; });
+    return found == images_.end() ? nullptr : &*found;
+  }
+  // Throws Error(limit) when manifest.json would be longer than can be read.
+  void keep(DockerArchiveImage image) {
+    manifest_bytes_ += docker_archive_manifest({image}).size();
+    if (manifest_bytes_ > kMaxManifestBytes) {
+      throw Error(ErrorKind::limit, "manifest.json of " + members_.file().path() +
+                                        " would be longer than " + human_bytes(kMaxManifestBytes))
+          .set_hint("use another archive for more images");
+    }
+    members_.keep_image();
+    const auto known = std::find_if(images_.begin(), images_.end(), [&](const auto& other) {
+      return other.config == image.config;
+    });
+    if (known == images_.end()) return images_.push_back(std::move(image));
+    known->names.insert(known->names.end(), image.names.begin(), image.names.end());
+  }
 
-// What Docker before 1.10 reads: a directory for each layer.
-struct LegacyLayer {
-  std::string id;
-  std::string json;
+ private:
+  NewArchive members_;
+  std::vector<DockerArchiveImage> images_;
+  std::size_t manifest_bytes_ = 0;  // at most
 };
 
-// As containers/image makes them (docker/internal/tarfile/writer.go), so that the same image is the
-// same bytes: an id is the digest of the layer's description with its chain ID in it. `config` is
-// valid JSON.
-std::vector<LegacyLayer> legacy_layers(const std::vector<Digest>& diff_ids,
-                                       std::string_view config) {
-  constexpr std::array kOfTheImage{
-      "architecture", "config", "container", "container_config", "created", "docker_version", "os"};
-  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
-  std::vector<LegacyLayer> layers;
-  std::string chain_id;
-  for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-    std::map<std::string, std::string, std::less<>> description;
-    if (i > 0) description["parent"] = quoted(layers.back().id);
-    if (i + 1 == diff_ids.size()) {
-      const auto members = raw_members(config);
-      for (const char* name : kOfTheImage) {
-        const auto found = members.find(name);
-        description[name] = found == members.end() ? "null" : found->second;
-      }
-    }
-    chain_id = i == 0 ? diff_ids[i].str() : Digest::of(chain_id + " " + diff_ids[i].str()).str();
-    description["layer_id"] = quoted(chain_id);
-    const std::string id(Digest::of(object_of(description)).hex());
-    description.erase("layer_id");
-    description["id"] = quoted(id);
-    layers.push_back({id, object_of(description)});
-  }
-  return layers;
-}
-
+// One image of it.
 class DockerArchiveDestination final : public ClosedDestination {
  public:
-  DockerArchiveDestination(const DockerArchiveReference& reference,
-                           const std::vector<RegistryReference>& additional,
-                           const std::string& temporary_directory)
-      : description_(reference.str()),
-        tag_(reference.image ? reference.image->tag() : std::nullopt),
-        file_(reference.path, temporary_directory) {
-    if (file_.replaces_content()) {
-      throw Error(ErrorKind::local,
-                  description_ + ": docker-archive doesn't support modifying existing images")
-          .set_hint("remove " + reference.path + " first, or name another file");
-    }
-    if (reference.image) names_.push_back(*reference.image);
-    names_.insert(names_.end(), additional.begin(), additional.end());
+  enum class Images { only, one_of_many };
+
+  DockerArchiveDestination(std::shared_ptr<DockerArchive> archive, Images images,
+                           std::string description, std::optional<std::string> tag,
+                           std::vector<RegistryReference> names)
+      : archive_(std::move(archive)),
+        images_(images),
+        description_(std::move(description)),
+        tag_(std::move(tag)),
+        names_(std::move(names)) {
+    std::vector<std::string> texts;
+    for (const RegistryReference& name : names_) texts.push_back(name.str());
+    members().begin_image(texts);
   }
-  DockerArchiveDestination(UniqueFd stream, std::string description, const RegistryReference& image,
-                           const std::string& temporary_directory)
-      : description_(std::move(description)),
-        tag_(image.tag()),
-        names_{image},
-        file_(std::move(stream), description_, temporary_directory) {}
+  ~DockerArchiveDestination() override {
+    if (!is_kept_) members().drop_image();
+  }
 
   [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] std::optional<std::string> tag() const override { return tag_; }
@@ -150,17 +130,29 @@ class DockerArchiveDestination final : public ClosedDestination {
             .keeps_manifest = false};
   }
 
+  // What earlier images brought.
+  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(member_of(descriptor)) == descriptor.size;
+  }
+  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
+                                                       std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(docker_archive_layer(digest));
+  }
+
   // The config, and layers that the source has plain already: the others come as streams.
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
     const Descriptor& descriptor = blob.descriptor;
-    if (descriptor.media_type != media_type::kDockerConfig) {
-      const std::lock_guard lock(mutex_);
-      if (!layers_.insert(descriptor.digest).second) return 0;
-      file_.add({.name = layer_member(descriptor.digest), .size = descriptor.size},
-                *verifying_source(blob.open(0), descriptor.digest, descriptor.size,
-                                  "layer " + descriptor.digest.str()),
-                sent, stop);
+    const std::string member = member_of(descriptor);
+    const std::lock_guard lock(mutex_);
+    if (!is_config(descriptor)) {
+      if (!members().claim(member, descriptor.size)) return 0;
+      file().add({.name = member, .size = descriptor.size},
+                 *verifying_source(blob.open(0), descriptor.digest, descriptor.size,
+                                   "layer " + descriptor.digest.str()),
+                 sent, stop);
       return descriptor.size;
     }
     if (descriptor.size > kMaxConfigBytes) {
@@ -169,9 +161,9 @@ class DockerArchiveDestination final : public ClosedDestination {
     }
     const auto source = verifying_source(blob.open(0), descriptor.digest, descriptor.size,
                                          "the config " + descriptor.digest.str());
-    const std::lock_guard lock(mutex_);
     config_ = read_small(*source, descriptor.size).value_or("");
-    file_.add({.name = config_member(descriptor.digest)}, config_);
+    if (!members().claim(member, descriptor.size)) return 0;
+    file().add({.name = member}, config_);
     sent(descriptor.size);
     return descriptor.size;
   }
@@ -183,17 +175,18 @@ class DockerArchiveDestination final : public ClosedDestination {
     std::optional<Descriptor> made;
     if (blob.expected) {
       made = *blob.expected;
-      if (layers_.insert(made->digest).second) {
-        file_.add({.name = layer_member(made->digest), .size = made->size}, *source, sent, stop);
-      }
+      const std::string member = docker_archive_layer(made->digest);
+      if (members().claim(member, made->size))
+        file().add({.name = member, .size = made->size}, *source, sent, stop);
     } else {
       // Two compressed layers may be one when they are plain.
-      const auto header_of = [&](std::uint64_t) -> std::optional<TarHeader> {
+      const auto header_of = [&](std::uint64_t size) -> std::optional<TarHeader> {
         made = source->result();
-        if (!layers_.insert(made->digest).second) return std::nullopt;
-        return TarHeader{.name = layer_member(made->digest)};
+        std::string member = docker_archive_layer(made->digest);
+        if (!members().claim(member, size)) return std::nullopt;
+        return TarHeader{.name = std::move(member)};
       };
-      file_.add_unknown(*source, header_of, sent, stop);
+      file().add_unknown(*source, header_of, sent, stop);
     }
     made->media_type = blob.media_type;
     return *made;
@@ -203,113 +196,111 @@ class DockerArchiveDestination final : public ClosedDestination {
                     const std::optional<std::string>&, std::stop_token) override {
     const Manifest manifest = image_manifest(descriptor, bytes, "a docker-archive");
     const std::lock_guard lock(mutex_);
-    std::vector<Digest> diff_ids;
+    DockerArchiveImage image{manifest.config().digest, {}, names_, {}};
     for (const Descriptor& layer : manifest.layers()) {
-      if (!layers_.contains(layer.digest)) throw layer_stays_away(layer, "a docker-archive");
-      diff_ids.push_back(layer.digest);
+      if (!members().size_of(docker_archive_layer(layer.digest)))
+        throw layer_stays_away(layer, "a docker-archive");
+      image.diff_ids.push_back(layer.digest);
     }
-    const Json config = with_context("config " + manifest.config().digest.str(),
-                                     [&] { return Json::parse(config_); });
-    require_diff_ids(config, diff_ids);
-    write_image(manifest.config().digest, diff_ids);
+    with_context("config " + image.config.str(), [&] { add_legacy_layers(image); });
+    image_ = std::move(image);
   }
 
-  void finish(std::stop_token) override { file_.finish(); }
+  void finish(std::stop_token stop) override {
+    archive_->keep(*image_);
+    is_kept_ = true;
+    if (images_ == Images::only) archive_->finish(std::move(stop));
+  }
 
  private:
-  static std::string config_member(const Digest& digest) {
-    return std::string(digest.hex()) + ".json";
+  [[nodiscard]] NewArchive& members() const noexcept { return archive_->members(); }
+  [[nodiscard]] ArchiveFile& file() const noexcept { return members().file(); }
+
+  static bool is_config(const Descriptor& blob) {
+    return blob.media_type == media_type::kDockerConfig;
+  }
+  static std::string member_of(const Descriptor& blob) {
+    return is_config(blob) ? docker_archive_config(blob.digest) : docker_archive_layer(blob.digest);
   }
 
-  // Or nobody could load it.
-  static void require_diff_ids(const Json& config, const std::vector<Digest>& layers) {
-    const Json* rootfs = config.find("rootfs");
-    const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
-    const Json::Array* const listed = ids == nullptr ? nullptr : ids->as_array();
-    const std::size_t count = listed == nullptr ? 0 : listed->size();
-    if (count != layers.size()) {
-      throw Error(ErrorKind::integrity, "the config lists " + counted(count, "layer") +
-                                            ", the manifest " + std::to_string(layers.size()));
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string* id = (*listed)[i].as_string();
-      if (id != nullptr && *id == layers[i].str()) continue;
-      throw Error(ErrorKind::integrity, "layer " + std::to_string(i) + " is " + layers[i].str() +
-                                            " when it is not compressed, but the config says " +
-                                            (id == nullptr ? "nothing" : printable(*id, 100)));
-    }
+  void add(TarHeader header, std::string_view content = {}) const {
+    if (members().claim(header.name)) file().add(std::move(header), content);
   }
 
-  // Everything after the layers and the config.
-  void write_image(const Digest& config_digest, const std::vector<Digest>& diff_ids) {
-    const std::vector<LegacyLayer> legacy = legacy_layers(diff_ids, config_);
+  // Once an image is in, all that belongs to its config is.
+  void add_legacy_layers(DockerArchiveImage& image) const {
+    if (const DockerArchiveImage* const known = archive_->find(image.config)) {
+      if (known->diff_ids != image.diff_ids)
+        throw Error(ErrorKind::integrity, "it does not list the layers of the manifest");
+      image.legacy_id = known->legacy_id;
+      return;
+    }
+    require_diff_ids(Json::parse(config_), image.diff_ids);
+    const std::vector<LegacyLayer> legacy = legacy_layers(image.diff_ids, config_);
     for (std::size_t i = 0; i < legacy.size(); ++i) {
       const std::string directory = legacy[i].id + "/";
-      file_.add({.name = directory + "layer.tar",
-                 .kind = TarHeader::Kind::symlink,
-                 .mode = 0,
-                 .link = "../" + layer_member(diff_ids[i])});
-      file_.add({.name = directory + "VERSION"}, "1.0");
-      file_.add({.name = directory + "json"}, legacy[i].json);
+      add({.name = directory + "layer.tar",
+           .kind = TarHeader::Kind::symlink,
+           .mode = 0,
+           .link = "../" + docker_archive_layer(image.diff_ids[i])});
+      add({.name = directory + "VERSION"}, "1.0");
+      add({.name = directory + "json"}, legacy[i].json);
     }
-    file_.add({.name = "manifest.json"}, manifest_json(config_digest, diff_ids));
-    file_.add({.name = "repositories"}, repositories_json(legacy));
+    if (!legacy.empty()) image.legacy_id = legacy.back().id;
   }
 
-  [[nodiscard]] std::string manifest_json(const Digest& config,
-                                          const std::vector<Digest>& diff_ids) const {
-    Json::Array tags;
-    for (const RegistryReference& name : names_) tags.emplace_back(name.str());
-    Json::Array layers;
-    for (const Digest& diff_id : diff_ids) layers.emplace_back(layer_member(diff_id));
-    return Json::array({Json::object({{"Config", config_member(config)},
-                                      {"RepoTags", std::move(tags)},
-                                      {"Layers", std::move(layers)}})})
-        .dump(kAsGo);
-  }
-
-  [[nodiscard]] std::string repositories_json(const std::vector<LegacyLayer>& legacy) const {
-    std::map<std::string, std::map<std::string, std::string>> repositories;
-    if (!legacy.empty()) {
-      for (const RegistryReference& name : names_)
-        repositories[name.name()][*name.tag()] = legacy.back().id;
-    }
-    Json document = Json::object();
-    for (const auto& [name, tags] : repositories) {
-      Json ids = Json::object();
-      for (const auto& [tag, id] : tags) ids.set(tag, id);
-      document.set(name, std::move(ids));
-    }
-    return document.dump(kAsGo);
-  }
-
+  const std::shared_ptr<DockerArchive> archive_;
+  const Images images_;
   const std::string description_;
   const std::optional<std::string> tag_;
-  std::vector<RegistryReference> names_;
+  const std::vector<RegistryReference> names_;
   std::mutex mutex_;
-  ArchiveFile file_;
-  std::set<Digest> layers_;  // diff IDs of those that are written
   std::string config_;
+  std::optional<DockerArchiveImage> image_;  // once it is in the file
+  bool is_kept_ = false;
 };
 
+std::unique_ptr<ImageDestination> DockerArchive::next(const ImageReference& reference) {
+  const DockerArchiveReference image = DockerArchiveReference::parse(reference.rest);
+  check_destination(image);
+  return std::make_unique<DockerArchiveDestination>(shared_from_this(),
+                                                    DockerArchiveDestination::Images::one_of_many,
+                                                    image.str(), tag_of(image), names_of(image));
+}
+
 }  // namespace
+
+void check_destination(const DockerArchiveReference& reference) {
+  if (!reference.index) return;
+  throw Error(ErrorKind::usage,
+              reference.str() + ": a destination is named, a position is for reading")
+      .set_hint("docker-archive:PATH:NAME:TAG, or docker-archive:PATH");
+}
 
 std::unique_ptr<ImageDestination> open_docker_archive_destination(
     const DockerArchiveReference& reference, const std::vector<RegistryReference>& additional,
     const std::string& temporary_directory) {
-  if (reference.index) {
-    throw Error(ErrorKind::usage,
-                reference.str() + ": a destination is named, a position is for reading")
-        .set_hint("docker-archive:PATH:NAME:TAG, or docker-archive:PATH");
-  }
-  return std::make_unique<DockerArchiveDestination>(reference, additional, temporary_directory);
+  check_destination(reference);
+  std::vector<RegistryReference> names = names_of(reference);
+  names.insert(names.end(), additional.begin(), additional.end());
+  return std::make_unique<DockerArchiveDestination>(
+      std::make_shared<DockerArchive>(reference.path, temporary_directory),
+      DockerArchiveDestination::Images::only, reference.str(), tag_of(reference), std::move(names));
 }
 
 std::unique_ptr<ImageDestination> open_docker_archive_stream(
     UniqueFd stream, std::string description, const RegistryReference& image,
     const std::string& temporary_directory) {
-  return std::make_unique<DockerArchiveDestination>(std::move(stream), std::move(description),
-                                                    image, temporary_directory);
+  auto archive =
+      std::make_shared<DockerArchive>(std::move(stream), description, temporary_directory);
+  return std::make_unique<DockerArchiveDestination>(
+      std::move(archive), DockerArchiveDestination::Images::only, std::move(description),
+      image.tag(), std::vector{image});
+}
+
+std::shared_ptr<SharedArchive> open_shared_docker_archive(const std::string& path,
+                                                          const std::string& temporary_directory) {
+  return std::make_shared<DockerArchive>(path, temporary_directory);
 }
 
 RegistryReference parse_additional_tag(std::string_view text) {

@@ -1,7 +1,8 @@
 // The oci-archive: transport as a destination.
+#include "base/strings.h"
 #include "stream/file_source.h"
-#include "transport/archive_file.h"
 #include "transport/closed_destination.h"
+#include "transport/new_archive.h"
 #include "transport/oci_layout.h"
 #include "transport/oci_layout_files.h"
 
@@ -10,8 +11,8 @@
 
 #include <memory>
 #include <mutex>
-#include <set>
 #include <utility>
+#include <vector>
 
 namespace tug {
 namespace {
@@ -19,14 +20,57 @@ namespace {
 constexpr unsigned kFileMode = 0644;
 constexpr unsigned kDirectoryMode = 0755;
 
+class OciArchive final : public SharedArchive, public std::enable_shared_from_this<OciArchive> {
+ public:
+  OciArchive(std::string path, const std::string& temporary_directory, ImageForm::Layers layers,
+             std::function<void(std::string_view)> note)
+      : layers_(layers), note_(std::move(note)), members_(std::move(path), temporary_directory) {}
+
+  std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
+  void finish(std::stop_token) override {
+    members_.require_whole();
+    members_.file().add({.name = std::string(kLayoutIndex), .mode = kFileMode}, index_.bytes());
+    members_.file().add({.name = std::string(kLayoutFile), .mode = kFileMode}, kNewLayout);
+    members_.file().finish();
+  }
+
+  [[nodiscard]] NewArchive& members() noexcept { return members_; }
+  [[nodiscard]] ImageForm::Layers layers() const noexcept { return layers_; }
+  void keep(const Descriptor& image, const std::string& name) {
+    std::string index = index_with_image(index_, image, name);
+    if (index.size() > kMaxManifestBytes) {
+      throw Error(ErrorKind::limit, std::string(kLayoutIndex) + " of " + members_.file().path() +
+                                        " would be longer than " + human_bytes(kMaxManifestBytes))
+          .set_hint("use another archive for more images");
+    }
+    members_.keep_image();
+    index_ = Index::parse(std::move(index));
+    if (media_type::is_docker(image.media_type) && note_) {
+      note_(image.digest.str() + " is a Docker manifest (" + image.media_type +
+            "); it is in the layout as it is, with its digest");
+    }
+  }
+
+ private:
+  const ImageForm::Layers layers_;
+  const std::function<void(std::string_view)> note_;
+  NewArchive members_;
+  Index index_ = Index::parse(std::string(kNewIndex));
+};
+
+// One image of it.
 class OciArchiveDestination final : public ClosedDestination {
  public:
-  OciArchiveDestination(OciReference reference, const std::string& temporary_directory,
-                        ImageForm::Layers layers, std::function<void(std::string_view)> note)
-      : reference_(std::move(reference)),
-        layers_(layers),
-        note_(std::move(note)),
-        file_(reference_.path, temporary_directory) {}
+  enum class Images { only, one_of_many };
+
+  OciArchiveDestination(std::shared_ptr<OciArchive> archive, Images images, OciReference reference)
+      : archive_(std::move(archive)), images_(images), reference_(std::move(reference)) {
+    members().begin_image(reference_.name.empty() ? std::vector<std::string>{}
+                                                  : std::vector{reference_.name});
+  }
+  ~OciArchiveDestination() override {
+    if (!is_kept_) members().drop_image();
+  }
 
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] std::optional<std::string> tag() const override {
@@ -34,19 +78,30 @@ class OciArchiveDestination final : public ClosedDestination {
   }
   [[nodiscard]] Intake intake() const override { return {.in_order = true}; }
   [[nodiscard]] ImageForm form() const override {
-    return {.format = ManifestFormat::oci, .layers = layers_};
+    return {.format = ManifestFormat::oci, .layers = archive_->layers()};
+  }
+
+  // What earlier images brought.
+  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(path_of(descriptor.digest)) == descriptor.size;
+  }
+  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
+                                                       std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(path_of(digest));
   }
 
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
     const std::lock_guard lock(mutex_);
     const Descriptor& descriptor = blob.descriptor;
-    if (!begin(descriptor.digest)) return 0;
+    if (!begin(descriptor)) return 0;
     const std::string name = path_of(descriptor.digest);
     const auto source =
         verifying_source(blob.open(0), descriptor.digest, descriptor.size,
-                         file_.path() + " is not written: the source's content for " + name);
-    file_.add({.name = name, .size = descriptor.size, .mode = kFileMode}, *source, sent, stop);
+                         file().path() + " is not written: the source's content for " + name);
+    file().add({.name = name, .size = descriptor.size, .mode = kFileMode}, *source, sent, stop);
     return descriptor.size;
   }
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
@@ -55,63 +110,68 @@ class OciArchiveDestination final : public ClosedDestination {
     add_directory(Digest::of(""));  // SHA-256, as every digest that is made here
     const std::unique_ptr<DigestingSource> source = blob.open(0);
     std::optional<Descriptor> made;
-    const auto header_of = [&](std::uint64_t) -> std::optional<TarHeader> {
+    const auto header_of = [&](std::uint64_t size) -> std::optional<TarHeader> {
       made = source->result();
       made->media_type = blob.media_type;
-      if (!written_.insert(path_of(made->digest)).second) return std::nullopt;
+      if (!members().claim(path_of(made->digest), size)) return std::nullopt;
       return TarHeader{.name = path_of(made->digest), .mode = kFileMode};
     };
-    file_.add_unknown(*source, header_of, sent, stop);
+    file().add_unknown(*source, header_of, sent, stop);
     return *made;
   }
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
     const std::lock_guard lock(mutex_);
-    if (begin(descriptor.digest))
-      file_.add({.name = path_of(descriptor.digest), .mode = kFileMode}, bytes);
+    if (begin(descriptor))
+      file().add({.name = path_of(descriptor.digest), .mode = kFileMode}, bytes);
     top_ = descriptor;  // it is put last
   }
 
-  void finish(std::stop_token) override {
-    file_.add({.name = std::string(kLayoutIndex), .mode = kFileMode},
-              index_with_image(Index::parse(std::string(kNewIndex)), *top_, reference_.name));
-    file_.add({.name = std::string(kLayoutFile), .mode = kFileMode}, kNewLayout);
-    file_.finish();
-    if (media_type::is_docker(top_->media_type) && note_) {
-      note_(top_->digest.str() + " is a Docker manifest (" + top_->media_type +
-            "); it is in the layout as it is, with its digest");
-    }
+  void finish(std::stop_token stop) override {
+    archive_->keep(*top_, reference_.name);
+    is_kept_ = true;
+    if (images_ == Images::only) archive_->finish(std::move(stop));
   }
 
  private:
+  [[nodiscard]] NewArchive& members() const noexcept { return archive_->members(); }
+  [[nodiscard]] ArchiveFile& file() const noexcept { return members().file(); }
+
   static std::string path_of(const Digest& digest) {
     return blob_path(std::string(kLayoutBlobs), digest);
   }
 
   // False when the blob is there already.
-  bool begin(const Digest& digest) {
-    if (!written_.insert(path_of(digest)).second) return false;
-    add_directory(digest);
-    return true;
+  bool begin(const Descriptor& blob) {
+    if (members().size_of(path_of(blob.digest))) return false;
+    add_directory(blob.digest);
+    return members().claim(path_of(blob.digest), blob.size);
   }
 
   void add_directory(const Digest& digest) {
     for (const std::string& name :
          {std::string(kLayoutBlobs), blob_directory(std::string(kLayoutBlobs), digest)}) {
-      if (written_.insert(name).second) {
-        file_.add({.name = name + "/", .kind = TarHeader::Kind::directory, .mode = kDirectoryMode});
+      if (members().claim(name)) {
+        file().add(
+            {.name = name + "/", .kind = TarHeader::Kind::directory, .mode = kDirectoryMode});
       }
     }
   }
 
+  const std::shared_ptr<OciArchive> archive_;
+  const Images images_;
   const OciReference reference_;
-  const ImageForm::Layers layers_;
-  const std::function<void(std::string_view)> note_;
   std::mutex mutex_;
-  ArchiveFile file_;
-  std::set<std::string> written_;
   std::optional<Descriptor> top_;
+  bool is_kept_ = false;
 };
+
+std::unique_ptr<ImageDestination> OciArchive::next(const ImageReference& reference) {
+  OciReference image = OciReference::parse(reference.rest, Transport::oci_archive);
+  check_destination(image);
+  return std::make_unique<OciArchiveDestination>(
+      shared_from_this(), OciArchiveDestination::Images::one_of_many, std::move(image));
+}
 
 }  // namespace
 
@@ -119,8 +179,17 @@ std::unique_ptr<ImageDestination> open_oci_archive_destination(
     const OciReference& reference, const std::string& temporary_directory, ImageForm::Layers layers,
     std::function<void(std::string_view)> note) {
   check_destination(reference);
-  return std::make_unique<OciArchiveDestination>(reference, temporary_directory, layers,
-                                                 std::move(note));
+  auto archive =
+      std::make_shared<OciArchive>(reference.path, temporary_directory, layers, std::move(note));
+  return std::make_unique<OciArchiveDestination>(std::move(archive),
+                                                 OciArchiveDestination::Images::only, reference);
+}
+
+std::shared_ptr<SharedArchive> open_shared_oci_archive(const std::string& path,
+                                                       const std::string& temporary_directory,
+                                                       ImageForm::Layers layers,
+                                                       std::function<void(std::string_view)> note) {
+  return std::make_shared<OciArchive>(path, temporary_directory, layers, std::move(note));
 }
 
 }  // namespace tug

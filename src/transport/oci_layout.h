@@ -25,6 +25,7 @@
 namespace tug {
 
 struct ListedImages;  // open.h
+class SharedArchive;  // new_archive.h
 
 // What stands after "oci:" or "oci-archive:": PATH, PATH:REF or PATH:@INDEX. The path ends at the
 // first colon, as in containers/image.
@@ -77,6 +78,12 @@ std::unique_ptr<ImageDestination> open_oci_layout_destination(
 std::unique_ptr<ImageDestination> open_oci_archive_destination(
     const OciReference& reference, const std::string& temporary_directory, ImageForm::Layers layers,
     std::function<void(std::string_view)> note);
+
+// The same for several images.
+std::shared_ptr<SharedArchive> open_shared_oci_archive(const std::string& path,
+                                                       const std::string& temporary_directory,
+                                                       ImageForm::Layers layers,
+                                                       std::function<void(std::string_view)> note);
 
 // Throws Error(usage) for a position or a name that no image may have.
 void check_destination(const OciReference& reference);

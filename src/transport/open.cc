@@ -10,7 +10,9 @@
 
 #include <tug/error.h>
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 namespace tug {
 namespace {
@@ -53,6 +55,15 @@ DaemonAccess daemon_access(const TransportOptions& options) {
 
 OciReference oci_reference(const ImageReference& reference) {
   return OciReference::parse(reference.rest, reference.transport);
+}
+
+// Whether the file is there or not.
+std::string one_spelling(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const std::filesystem::path resolved = std::filesystem::weakly_canonical(whole, error);
+  return error ? whole.lexically_normal().string() : resolved.string();
 }
 
 }  // namespace
@@ -117,6 +128,36 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
     default:
       refuse(reference, "destination");
   }
+}
+
+std::optional<ArchivePlace> archive_place(const ImageReference& destination) {
+  switch (destination.transport) {
+    case Transport::docker_archive: {
+      const DockerArchiveReference reference = DockerArchiveReference::parse(destination.rest);
+      check_destination(reference);
+      return ArchivePlace{one_spelling(reference.path),
+                          reference.image ? reference.image->str() : std::string()};
+    }
+    case Transport::oci_archive: {
+      const OciReference reference = oci_reference(destination);
+      check_destination(reference);
+      return ArchivePlace{one_spelling(reference.path), reference.name};
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+std::shared_ptr<SharedArchive> open_shared_archive(const ImageReference& destination,
+                                                   const TransportOptions& options,
+                                                   const TransportEnvironment& environment) {
+  if (destination.transport == Transport::docker_archive) {
+    return open_shared_docker_archive(DockerArchiveReference::parse(destination.rest).path,
+                                      spool_directory(options));
+  }
+  return open_shared_oci_archive(oci_reference(destination).path, spool_directory(options),
+                                 options.layers.value_or(ImageForm::Layers::compressed),
+                                 environment.note);
 }
 
 ListedImages list_images(std::string_view place, const TransportEnvironment& environment,

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "registry/host.h"
+#include "transport/new_archive.h"
 
 #include <tug/reference.h>
 #include <tug/registry.h>
@@ -51,6 +52,19 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
                                                    const TransportOptions& options,
                                                    const TransportEnvironment& environment,
                                                    const std::stop_token& stop);
+
+// Of a destination that several images can share as one new file.
+struct ArchivePlace {
+  std::string file;  // the same for every spelling of its path
+  std::string name;  // of the image in it; "": none
+};
+// nullopt: another transport. Throws Error(usage) for a reference that no destination has.
+std::optional<ArchivePlace> archive_place(const ImageReference& destination);
+// The archive that `destination`, one of such places, is in; options.additional_names belong to no
+// image of it. Throws as open_destination().
+std::shared_ptr<SharedArchive> open_shared_archive(const ImageReference& destination,
+                                                   const TransportOptions& options,
+                                                   const TransportEnvironment& environment);
 
 // The images that a place holds, by the names that it has for them.
 struct ListedImages {

@@ -92,9 +92,13 @@ class DockerDaemon:
         self.socket.unlink()
 
     def load(self, archive):
-        """By the names in it and by its ID."""
+        """Each image by its names and by its ID; what an item names has to be there."""
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            (item,) = json.load(tar.extractfile("manifest.json"))
-        for name in item["RepoTags"] or []:
-            self.images[name.removeprefix("docker.io/").removeprefix("library/")] = archive
-        self.images["sha256:" + item["Config"].removesuffix(".json")] = archive
+            items = json.load(tar.extractfile("manifest.json"))
+            for item in items:
+                for member in (item["Config"], *(item["Layers"] or [])):
+                    tar.extractfile(member).close()
+        for item in items:
+            for name in item["RepoTags"] or []:
+                self.images[name.removeprefix("docker.io/").removeprefix("library/")] = archive
+            self.images["sha256:" + item["Config"].removesuffix(".json")] = archive

@@ -125,7 +125,8 @@ class AllImages(BulkTest):
     def test_wrong_places(self):
         """One line, and nothing is sent."""
         place = f"docker://{self.registry.address}/p"
-        for source, destination, text in (("docker://a.example/b", place, "cannot be listed"), (f"oci:{self.layout.path}", "oci:x", "no place"),
+        for source, destination, text in (("docker://a.example/b", place, "cannot be listed"), (f"oci:{self.layout.path}", "dir:x", "no place"),
+                                          (f"oci:{self.layout.path}", "oci:x:1", "no place"),
                                           (f"oci:{self.layout.path}:app1:1", place, "names an image"), ("oci:/nowhere", place, "/nowhere")):
             with self.subTest(source=source, destination=destination):
                 self.assert_failure(self.bulk("--all-images", source, destination), text=text)

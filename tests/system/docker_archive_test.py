@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import archives, case, layouts  # noqa: E402
 from support.archives import Link, docker_archive, hardlink, manifest_of, packed, tar_bytes, write_tar  # noqa: E402
 from support.case import FIXTURES, SystemTest, registry_for_class, scaled, tug_only  # noqa: E402
+from support.docker_daemon import DockerDaemon  # noqa: E402
 from support.layouts import Layout, digest_of, noise, tar  # noqa: E402
 from support.registry import die_with_parent  # noqa: E402
 from support.stores import Store  # noqa: E402
@@ -228,6 +230,207 @@ class Pipes(DockerArchive):
                 subprocess.run([case.TUG, "copy", source, "docker-archive:/dev/stdout:app"], stdout=out, env=self.environment, cwd=self.temp, check=True)
             self.assertEqual((self.temp / "redirected").read_bytes(), expected)
         self.assert_failure(self.tug("copy", "--json", f"oci:{FIXTURES}/hello:1.0", "docker-archive:/dev/stdout"), text="--json")
+
+
+@tug_only
+class ManyImages(DockerArchive):
+    """One archive of several images, by a list or of all that a place holds."""
+
+    def setUp(self):
+        super().setUp()
+        base = {"bin/base": noise(100_000)}
+        self.layout = Layout(self.temp / "layout")
+        self.images = {"base": [base], "app": [base, {"app": b"app"}], "other": [base, {"other": noise(300_000)}, {"x": b"x"}]}
+        for name, layers in self.images.items():
+            self.layout.add(self.layout.image(layers), ref=f"{name}:1")
+        broken = self.layout.read_json(self.layout.image([*LAYERS, {"bad": b"bad"}]))
+        broken["layers"][3] = self.layout.blob(layouts.compress(tar({"other": b"content"})), layouts.OCI_LAYER_GZIP)
+        self.layout.add(self.layout.json_blob(broken, layouts.OCI_MANIFEST), ref="broken:1")
+        self.three = [("base:1", ":r.example/base:1"), ("app:1", ":r.example/team/app:1"), ("other:1", "")]
+
+    def listed(self, images, archive="docker-archive:all.tar"):
+        path = self.temp / "list"
+        path.write_text("".join(f"{name if name.startswith('containers-storage:') else f'oci:{self.layout.path}:{name}'} {archive}{ref}\n" for name, ref in images))
+        return path
+
+    def bulk(self, images, *flags, archive="docker-archive:all.tar", **options):
+        return self.tug("copy", *flags, "--from-file", self.listed(images, archive), **options)
+
+    def made(self, images, *flags, **options):
+        """The archive's bytes; it is gone then."""
+        self.assert_success(self.bulk(images, *flags, **options))
+        data = (self.temp / "all.tar").read_bytes()
+        (self.temp / "all.tar").unlink()
+        return data
+
+    def assert_failed(self, result, text):
+        """An image did; what it says of the whole run."""
+        self.assertEqual(result.code, 1, str(result))
+        self.assertRegex(result.err.splitlines()[-1], text)
+
+    def test_written(self):
+        """Each blob stands there once; every image is found by name and by position, as skopeo and a daemon find it, with the digest that it had alone."""
+        result = self.assert_success(self.bulk([*self.three, ("base:1", ":r.example/again")], "--json"))
+        digests = [json.loads(line)["digest"] for line in result.out.splitlines()]
+        members = archives.names(self.temp / "all.tar")
+        self.assertEqual(len(members), len(set(members)))
+        self.assertEqual(len([name for name in members if "/" not in name and name.endswith(".tar")]), 4)
+        self.assertEqual(members[-2:], ["manifest.json", "repositories"])
+        self.assertEqual(self.assert_same_as_skopeo("list-tags", "docker-archive:all.tar").json()["Tags"],
+                         ["r.example/base:1", "r.example/again:latest", "r.example/team/app:1", "@2"])
+        for ref, name, digest in ((":r.example/base:1", "base", digests[0]), (":r.example/again", "base", digests[3]), (":@0", "base", digests[3]),
+                                  (":r.example/team/app:1", "app", digests[1]), (":@1", "app", digests[1]), (":@2", "other", digests[2])):
+            with self.subTest(ref):
+                self.assert_success(self.tug("copy", "--quiet", f"oci:{self.layout.path}:{name}:1", "docker-archive:alone.tar", "--digestfile=digest"))
+                self.assertEqual((self.temp / "digest").read_text(), digest)
+                self.assertEqual(self.assert_same_as_skopeo("inspect", "--raw", f"docker-archive:all.tar{ref}").out, self.raw("alone.tar"))
+                self.assert_success(self.tug("copy", "--quiet", f"docker-archive:all.tar{ref}", f"dir:{name}"))
+                self.assert_success(self.tug("copy", "--quiet", "docker-archive:alone.tar", f"dir:{name}-alone"))
+                self.assertEqual(tree(self.temp / name), tree(self.temp / f"{name}-alone"))
+                (self.temp / "alone.tar").unlink()
+        daemon = DockerDaemon(self.temp)
+        daemon.load((self.temp / "all.tar").read_bytes())
+        self.assertEqual({name for name in daemon.images if not name.startswith("sha256:")},
+                         {"r.example/base:1", "r.example/again:latest", "r.example/team/app:1"})
+
+    def test_same_bytes(self):
+        """Whatever the number of jobs, whatever stands between the lines, and one image alone is what a copy of it is."""
+        whole = self.made(self.three)
+        for jobs in (1, 8):
+            self.assertEqual(self.made(self.three, f"--jobs={jobs}"), whole)
+        path = self.listed(self.three)
+        lines = path.read_text().splitlines()
+        lines.insert(1, f"oci:{self.layout.path}:app:1 dir:beside")
+        path.write_text("\n".join([lines[0], lines[1], lines[2].replace("all.tar", "./all.tar"), lines[3].replace("all.tar", f"{self.temp}/all.tar")]))
+        self.assert_success(self.tug("copy", "--from-file", path))
+        self.assertEqual((self.temp / "all.tar").read_bytes(), whole)
+        self.assertTrue((self.temp / "beside/manifest.json").exists())
+        (self.temp / "all.tar").unlink()
+        alone = self.made(self.three[:1])
+        self.assert_success(self.tug("copy", f"oci:{self.layout.path}:base:1", "docker-archive:one.tar:r.example/base:1"))
+        self.assertEqual(alone, (self.temp / "one.tar").read_bytes())
+
+    def test_as_podman_writes_it(self):
+        """Byte for byte; and podman loads them all."""
+        if shutil.which("podman") is None:
+            self.skipTest("there is no podman")
+        store = Store(self.temp / "store", "vfs")
+        for name, base in (("base:1", "scratch"), ("app:1", "base:1"), ("other:1", "base:1")):
+            store.commit(name, base, {name: noise(20_000)}, format="docker")
+        store.run("buildah", "tag", "localhost/base:1", "localhost/base:2")
+        names = [f"localhost/{name}" for name in ("base:1", "app:1", "other:1", "base:2")]
+        store.run("podman", "save", "-m", "-o", self.temp / "theirs.tar", *names)
+        self.assert_success(self.bulk([(store.place + name, f":{name}") for name in names]))
+        self.assertEqual(archives.names(self.temp / "all.tar"), archives.names(self.temp / "theirs.tar"))
+        self.assertEqual((self.temp / "all.tar").read_bytes() == (self.temp / "theirs.tar").read_bytes(), True)
+        self.assert_success(self.tug("copy", "--all-images", store.place, "docker-archive:of-all.tar"))
+        for archive in ("all.tar", "of-all.tar"):
+            other = Store(self.temp / f"{archive}-store", "vfs")
+            other.run("podman", "load", "-i", self.temp / archive)
+            self.assertEqual(sorted(other.run("podman", "images", "--format", "{{.Repository}}:{{.Tag}}").split()), sorted(names))
+
+    def test_all_images(self):
+        """Under their names, or below one; from one kind of archive into the other, and back."""
+        self.layout.write_index([each for each in self.layout.entries() if each["annotations"][layouts.REF_NAME] != "broken:1"])
+        self.layout.add(self.layout.image(LAYERS), ref="v1")
+        place = f"oci:{self.layout.path}"
+        self.assert_failure(self.tug("copy", "--all-images", place, "docker-archive:all.tar"), text="names no repository")
+        self.assert_success(self.tug("copy", "--all-images", place, "docker-archive:all.tar:team/x"))
+        self.assertEqual(self.assert_same_as_skopeo("list-tags", "docker-archive:all.tar").json()["Tags"],
+                         [f"docker.io/team/x{name}:1" for name in ("/base", "/app", "/other")] + ["docker.io/team/x:v1"])
+        self.assert_success(self.tug("copy", "--all-images", "docker-archive:all.tar", "oci-archive:oci.tar"))
+        self.assert_success(self.tug("copy", "--all-images", "docker-archive:all.tar", "oci:again"))
+        self.assert_success(self.tug("copy", "--all-images", "oci-archive:oci.tar", "docker-archive:back.tar"))
+        for number in range(4):
+            self.assertEqual(self.rootfs(f"back.tar:@{number}"), self.rootfs(f"all.tar:@{number}"))
+        self.assertEqual({each["digest"] for each in Layout(self.temp / "again").entries()}, {each["digest"] for each in self.oci_entries("oci.tar")})
+
+    def oci_entries(self, name):
+        with tarfile.open(self.temp / name) as archive:
+            return json.load(archive.extractfile("index.json"))["manifests"]
+
+    def test_oci_archive(self):
+        """Likewise; the file that had the name is replaced at the end, and only if all got in."""
+        images = [("base:1", ":one"), ("app:1", ":two"), ("base:1", ":three")]
+        (self.temp / "all.tar").write_bytes(b"old")
+        self.assert_failed(self.bulk([*images, ("none:1", ":four")], archive="oci-archive:all.tar"), "all.tar is not written")
+        self.assertEqual((self.temp / "all.tar").read_bytes(), b"old")
+        whole = self.made(images, archive="oci-archive:all.tar")
+        self.assertEqual(self.made(images, "--jobs=1", archive="oci-archive:all.tar"), whole)
+        (self.temp / "all.tar").write_bytes(whole)
+        members = archives.names(self.temp / "all.tar")
+        self.assertEqual(len(members), len(set(members)))
+        self.assertEqual([(each["annotations"][layouts.REF_NAME], each["digest"]) for each in self.oci_entries("all.tar")],
+                         [(ref[1:], self.layout.descriptor(name)["digest"]) for name, ref in images])
+        for _, ref in images:
+            self.assert_same_as_skopeo("inspect", "--raw", f"oci-archive:all.tar{ref}")
+
+    def test_one_that_fails(self):
+        """No archive without all of them; with --keep-going it has the others, as if the one that failed had not been in the list."""
+        before = tree(self.temp)
+        images = [*self.three[:1], ("broken:1", ":b:1"), *self.three[1:], ("none:1", ":c:1")]
+        result = self.bulk(images)
+        self.assert_failed(result, "1 of 5 images failed: docker-archive:all.tar:b:1; because of that 4 not copied; all.tar is not written")
+        self.assertEqual(result.out, "")
+        self.assertEqual({name: each for name, each in tree(self.temp).items() if name != "list"}, before)
+        whole = self.made(self.three)
+        result = self.bulk(images, "--keep-going")
+        self.assert_failed(result, "2 of 5 images failed: docker-archive:all.tar:b:1, docker-archive:all.tar:c:1")
+        self.assertEqual(result.out.count("Copied "), 3)
+        self.assertEqual((self.temp / "all.tar").read_bytes() == whole, True)
+        (self.temp / "all.tar").unlink()
+        self.assert_failed(self.bulk([images[1], images[-1]], "--keep-going"), "all.tar is not written")
+        self.assertFalse((self.temp / "all.tar").exists())
+        (self.temp / "all.tar").write_bytes(b"anything")
+        result = self.bulk(self.three)
+        self.assertIn("doesn't support modifying existing images", result.err)
+        self.assert_failed(result, "because of that 2 not copied; all.tar is not written")
+        self.assertEqual((self.temp / "all.tar").read_bytes(), b"anything")
+
+    def test_an_archive_for_each(self):
+        """Any number of them in a list: none is open for longer than it is written."""
+        path = self.listed([])
+        path.write_text("".join(f"oci:{self.layout.path}:{'broken' if number % 3 else 'app'}:1 docker-archive:{number}.tar\n" for number in range(60)))
+        limited = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh", case.TUG, "copy", "-k", "--from-file", path]
+        done = subprocess.run(limited, env=self.environment, cwd=self.temp, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertIn("40 of 60 images failed", done.stderr)
+        self.assertEqual(done.stdout.count("Copied "), 20)
+        self.assertEqual(len(list(self.temp.glob("*.tar"))), 20)
+
+    def test_wrong_lists(self):
+        """Said before anything is read or written."""
+        before = tree(self.temp)
+        for images, flags, text in (([("base:1", ":a"), ("app:1", ":a:latest")], [], "line 2: .*gets another image in line 1"),
+                                    ([("base:1", ":a"), ("app:1", ":@1")], [], "line 2: destination: .*a position is for reading"),
+                                    ([("base:1", ":a"), ("app:1", ":App")], [], "line 2: "),
+                                    (self.three, ["--additional-tag=b:1"], "--additional-tag is for one image")):
+            with self.subTest(text):
+                self.assert_failure(self.bulk(images, *flags), text=text)
+        path = self.listed(self.three)
+        path.write_text(path.read_text().replace("docker-archive", "oci-archive", 1))
+        self.assert_failure(self.tug("copy", "--from-file", path), text="are one file")
+        self.assert_failure(self.bulk(self.three, "--json", archive="docker-archive:/dev/stdout"), text="--json")
+        self.assertEqual({name: each for name, each in tree(self.temp).items() if name != "list"}, before)
+
+    def test_into_a_pipe(self):
+        """The same bytes, with nothing else on standard output; what broke off there cannot be taken back."""
+        whole = self.made(self.three)
+        piped = subprocess.run([case.TUG, "copy", "--from-file", self.listed(self.three, "docker-archive:/dev/stdout")], env=self.environment, cwd=self.temp,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        self.assertEqual(piped.stdout == whole, True)
+        images = [*self.three[:1], ("broken:1", ":b:1"), *self.three[1:]]
+        result = subprocess.run([case.TUG, "copy", "--keep-going", "--from-file", self.listed(images, "docker-archive:/dev/stdout")], env=self.environment,
+                                cwd=self.temp, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"broke off is in it", result.stderr)
+        self.assertFalse(b"manifest.json" in result.stdout)
+
+    def test_dry_run(self):
+        result = self.assert_success(self.bulk(self.three, "--dry-run"))
+        self.assertEqual(result.out.count("Would copy"), 3)
+        self.assertFalse((self.temp / "all.tar").exists())
+        (self.temp / "all.tar").write_bytes(b"anything")
+        self.assertIn("doesn't support modifying existing images", self.bulk(self.three, "--dry-run").err)
 
 
 @tug_only

@@ -81,6 +81,34 @@ TEST_CASE("image list: a destination is named once") {
         "list, line 3: docker://r.example/a:latest gets another image in line 1");
 }
 
+TEST_CASE("image list: a name stands once in an archive, however its path is written") {
+  CHECK(parsed("oci:/a docker-archive:x.tar:a:1\noci:/a docker-archive:./x.tar:a:1").size() == 1);
+  CHECK(parsed("oci:/a docker-archive:x.tar:a:1\noci:/b docker-archive:y.tar:a:1").size() == 2);
+  CHECK(refusal("oci:/a docker-archive:x.tar:a\noci:/b docker-archive:./x.tar:a:latest") ==
+        "list, line 2: docker-archive:./x.tar:a:latest gets another image in line 1");
+  CHECK(refusal("oci:/a oci-archive:/tmp/x.tar:a\noci:/b oci-archive:/tmp/../tmp/x.tar:a")
+            .find("in line 1") != std::string::npos);
+  // Without a name: any number of images, or one.
+  CHECK(parsed("oci:/a docker-archive:x.tar\noci:/b docker-archive:x.tar").size() == 2);
+  CHECK(parsed("oci:/a docker-archive:x.tar\noci:/a docker-archive:x.tar").size() == 1);
+  CHECK(refusal("oci:/a oci-archive:x.tar\noci:/b oci-archive:x.tar").find("in line 1") !=
+        std::string::npos);
+  CHECK(refusal("oci:/a docker-archive:x.tar:@1").find("line 1: destination: ") !=
+        std::string::npos);
+}
+
+TEST_CASE("all images: names stay in a layout and in an archive") {
+  CHECK(destinations("oci:/x", {"v1", "quay.io/x/app:3"}) ==
+        Names{"oci:/x:v1", "oci:/x:quay.io/x/app:3"});
+  CHECK(destinations("oci-archive:/x", {"v1"}) == Names{"oci-archive:/x:v1"});
+  CHECK(
+      destinations("docker-archive:/x", {"app:2", "quay.io/x/app"}) ==
+      Names{"docker-archive:/x:docker.io/library/app:2", "docker-archive:/x:quay.io/x/app:latest"});
+  CHECK(destinations("docker-archive:/x:team", {"v1", "quay.io/x/app:3"}) ==
+        Names{"docker-archive:/x:docker.io/library/team:v1",
+              "docker-archive:/x:docker.io/team/x/app:3"});
+}
+
 TEST_CASE("all images: names become destinations below the prefix") {
   CHECK(destinations("docker://r.example:5000/team",
                      {"v1", "app:2", "sub/app", "quay.io/x/app:3", "localhost/mine:4",
@@ -98,8 +126,13 @@ TEST_CASE("all images: what cannot be a destination is refused") {
                        doctest::Contains("names no repository"), Error);
   CHECK_THROWS_WITH_AS(destinations("docker://r.example/", {"a:1"}),
                        doctest::Contains("no place for many images"), Error);
-  CHECK_THROWS_WITH_AS(destinations("oci:/x", {"a:1"}),
-                       doctest::Contains("no place for many images"), Error);
+  for (const char* prefix : {"dir:/x", "oci:", "oci:/x:a", "oci-archive::a", "docker-archive:/x:",
+                             "docker-archive:/x:A", "docker-archive:/x:a:1"}) {
+    CHECK_THROWS_WITH_AS(destinations(prefix, {"a:1"}),
+                         doctest::Contains("no place for many images"), Error);
+  }
+  CHECK_THROWS_WITH_AS(destinations("docker-archive:/x", {"v1"}),
+                       doctest::Contains("docker-archive:/x names no repository"), Error);
   CHECK_THROWS_WITH_AS(destinations("docker://r.example/p", {"quay.io/a:1", "ghcr.io/a:1"}),
                        doctest::Contains("would both go to r.example/p/a:1"), Error);
   CHECK_THROWS_WITH_AS(destinations("docker://r.example/p", {"Upper:1"}),

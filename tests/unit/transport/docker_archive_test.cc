@@ -9,6 +9,9 @@
 #include "unit/transport/directory_fixture.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -333,6 +336,74 @@ TEST_CASE("a docker-archive that was written is read, and is the same bytes each
   const std::string member = std::string(Digest::of(kOne).hex()) + ".tar";
   CHECK(first.starts_with(member));
   CHECK(first.find(member + std::string("\0", 1), 100) > first.find("layer.tar"));
+}
+
+TEST_CASE("images go into one docker-archive after the other, whole or not at all") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/out.tar";
+  const auto image = [&](const std::string& name) {
+    return ImageReference{Transport::docker_archive, path + name};
+  };
+  const std::string config = config_of({kOne, kTwo});
+  const std::string other = config_of({kOne});
+  const Descriptor lost = test::descriptor_of("of no use", media_type::kDockerLayer);
+  std::string whole;
+  for (const bool breaks_off : {false, true}) {
+    ::unlink(path.c_str());
+    const auto archive = open_shared_docker_archive(path, "/tmp");
+    {
+      const auto first = archive->next(image(":q.io/app:1"));
+      put(*first, config, {kOne, kTwo}, false);
+      first->finish(kNoStop);
+    }
+    if (breaks_off) {
+      const auto broken = archive->next(image(":q.io/broken:1"));
+      broken->put_stream(plain_layer("of no use", false), kNobody, kNoStop);
+      CHECK(broken->has_blob(lost, kNoStop));
+    }
+    {
+      const auto second = archive->next(image(""));
+      CHECK(second->blob_size(Digest::of(kOne), kNoStop) == kOne.size());
+      CHECK_FALSE(second->has_blob(lost, kNoStop));
+      CHECK_FALSE(second->has_blob(test::descriptor_of(other, media_type::kDockerConfig), kNoStop));
+      put(*second, other, {kOne}, true);
+      second->finish(kNoStop);
+    }
+    {
+      const auto again = archive->next(image(":q.io/app:2"));
+      CHECK(again->has_blob(test::descriptor_of(config, media_type::kDockerConfig), kNoStop));
+      const std::string manifest = docker_manifest(config, {kOne, kTwo});
+      again->put_manifest(test::descriptor_of(manifest, media_type::kDockerManifest), manifest,
+                          again->tag(), kNoStop);
+      again->finish(kNoStop);
+    }
+    CHECK_THROWS_WITH_AS((void)archive->next(image(":q.io/app:2")), doctest::Contains("already"),
+                         Error);
+    CHECK_THROWS_AS((void)archive->next(image(":@0")), Error);
+    CHECK(test::files_in(dir.path()).empty());
+    archive->finish(kNoStop);
+    const std::string bytes = read_file(path, 1 << 20U);
+    if (breaks_off) CHECK(bytes == whole);
+    whole = bytes;
+  }
+  CHECK(docker_archive_tags(DockerArchiveReference::parse(path), kNoStop) ==
+        std::vector<std::string>{"q.io/app:1", "q.io/app:2", "@1"});
+  const auto source = open(path + ":@1");
+  const std::vector<Blob> layers = source->layers(Manifest::parse(source->manifest(kNoStop).bytes));
+  REQUIRE(layers.size() == 1);
+  CHECK(read_all(layers[0].open(0)) == kOne);
+}
+
+TEST_CASE("an image that breaks off in a pipe cannot be taken back") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const auto archive = open_shared_docker_archive(path, "/tmp");
+  const ImageReference image{Transport::docker_archive, path + ":app:1"};
+  (void)archive->next(image);  // brought nothing
+  archive->next(image)->put_stream(plain_layer(kOne, true), kNobody, kNoStop);
+  CHECK_THROWS_WITH_AS((void)archive->next(image), doctest::Contains("broke off"), Error);
 }
 
 TEST_CASE("what old versions of Docker read is spelled as Go spells it") {

@@ -3,6 +3,7 @@
 #include "support/read_all.h"
 #include "support/tar_bytes.h"
 #include "support/temp_dir.h"
+#include "transport/new_archive.h"
 #include "transport/oci_layout.h"
 #include "transport/open.h"
 #include "unit/transport/directory_fixture.h"
@@ -182,6 +183,52 @@ TEST_CASE("content that is not what it is called never becomes an archive") {
   CHECK(test::files_in(dir.path()).empty());
   check_error(ErrorKind::usage, "a position is for reading", [] { open_destination("x:@1"); });
   check_error(ErrorKind::usage, "no image can have the name", [] { open_destination("x:a b"); });
+}
+
+TEST_CASE("images go into one oci-archive after the other, whole or not at all") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/out.tar";
+  MemorySource memory;
+  const std::string one = memory.add_image(kConfig, {"shared", "one"});
+  const std::string two = memory.add_image(kConfig, {"shared", "two"});
+  const auto archive =
+      open_shared_oci_archive(path, "/tmp", ImageForm::Layers::compressed, nullptr);
+  const auto image = [&](const std::string& name) {
+    return ImageReference{Transport::oci_archive, path + name};
+  };
+  const auto put = [&](const std::string& name, const std::string& manifest) {
+    const auto destination = archive->next(image(name));
+    test::put_image(*destination, memory, manifest);
+    destination->finish(kNoStop);
+  };
+  put(":one", one);
+  archive->next(image(":lost"))->put_blob(test::blob_of("lost", "x/y"), kNobody, kNoStop);
+  put(":two", two);
+  put(":again", one);
+  CHECK(archive->next(image(":new"))->has_blob(test::descriptor_of("shared", "x/y"), kNoStop));
+  check_error(ErrorKind::usage, "the name two already",
+              [&] { (void)archive->next(image(":two")); });
+  CHECK(test::files_in(dir.path()).empty());
+  archive->finish(kNoStop);
+  CHECK(open(path + ":one")->manifest(kNoStop).bytes == one);
+  CHECK(open(path + ":two")->manifest(kNoStop).bytes == two);
+  CHECK(open(path + ":again")->manifest(kNoStop).bytes == one);
+  CHECK(list_oci_archive(reference(path), kNoStop).images.size() == 3);
+  const std::string bytes = read_file(path, 1 << 20U);
+  CHECK(bytes.find(Digest::of("lost").hex()) == std::string::npos);
+  const std::string shared = "blobs/sha256/" + std::string(Digest::of("shared").hex());
+  CHECK(bytes.find(shared) == bytes.rfind(shared));
+}
+
+TEST_CASE("an archive gets no more members than can be read") {
+  const TempDir dir;
+  NewArchive archive(dir.path() + "/out.tar", "/tmp");
+  archive.begin_image({});
+  std::size_t members = 0;
+  check_error(ErrorKind::limit, "more than 100000 members", [&] {
+    while (archive.claim(std::to_string(members))) ++members;
+  });
+  CHECK(members == 99'998);
 }
 
 }  // namespace tug
