@@ -8,6 +8,7 @@ import hashlib
 import json
 import pathlib
 import sys
+import tarfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -66,20 +67,19 @@ class Podman:
         return layout.read_json(manifest["config"]), [digest_of(gzip.decompress(blob) if blob.startswith(b"\x1f\x8b") else blob) for blob in blobs]
 
     def assert_whole(self, name, place=None):
-        """tug reads the image, and the tars are those that its config names; so does skopeo, and both make the same archive of it."""
+        """tug makes the same archive of the image as skopeo, and the tars in it are those that the config names. Returns the config."""
         reference = f"{place or self.store.place}{name}"
-        config, tars = self.read(reference)
-        self.assertEqual(tars, config["rootfs"]["diff_ids"])
-        self.assertTrue(tars)
-        archives = []
-        for tool, flags in (("tug", ()), ("skopeo", ("--insecure-policy",))):
-            path = self.temp / f"{tool}-{len(list(self.temp.iterdir()))}.tar"
-            if tool == "tug":
-                self.assert_success(self.tug("copy", "-q", reference, f"docker-archive:{path}:localhost/it:1"))
-            else:
-                self.store.run("skopeo", "copy", "-q", *flags, reference, f"docker-archive:{path}:localhost/it:1")
-            archives.append(hashlib.sha256(path.read_bytes()).hexdigest())
-        self.assertEqual(*archives)
+        archives = [self.temp / f"{tool}-{len(list(self.temp.iterdir()))}.tar" for tool in ("tug", "skopeo")]
+        self.assert_success(self.tug("copy", "-q", reference, f"docker-archive:{archives[0]}:localhost/it:1"))
+        self.skopeo("copy", "-q", "--insecure-policy", reference, f"docker-archive:{archives[1]}:localhost/it:1")
+        self.assertEqual(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in archives))
+        with tarfile.open(archives[0]) as archive:
+            def member(name):
+                return archive.extractfile(name).read()
+            [manifest] = json.loads(member("manifest.json"))
+            config = json.loads(member(manifest["Config"]))
+            self.assertEqual([digest_of(member(layer)) for layer in manifest["Layers"]], config["rootfs"]["diff_ids"])
+        self.assertTrue(manifest["Layers"])
         return config
 
     def assert_empty(self):
@@ -174,28 +174,6 @@ class Podman:
         store.podman("system", "prune", "-af")
         self.assert_empty()
 
-    def test_podman_saves_it(self):
-        """In every format; tug reads it, loads it again, and so does podman with what tug saved."""
-        store, source = self.store, self.says()
-        self.write(source, "says:1")
-        wanted = self.read(source)
-        for kind, reference in (("oci-archive", "oci-archive:{}"), ("docker-archive", "docker-archive:{}"), ("oci-dir", "oci:{}"), ("docker-dir", "dir:{}")):
-            with self.subTest(kind):
-                path = self.temp / f"saved.{kind}"
-                store.podman("save", "-q", "--format", kind, "-o", path, "localhost/says:1")
-                config, tars = self.read(reference.format(path))
-                self.assertEqual((config, tars), wanted)
-                self.write(reference.format(path), f"{kind}:1")
-                self.assert_whole(f"localhost/{kind}:1")
-        self.assertEqual(store.names(), [f"localhost/{name}:1" for name in ("docker-archive", "docker-dir", "oci-archive", "oci-dir", "says")])
-        other = PodmanStore(self.temp / "other", self.driver)
-        for transport in ("oci-archive", "docker-archive"):
-            path = self.temp / f"tug.{transport}"
-            self.assert_success(self.tug("copy", "-q", store.reference("says:1"), f"{transport}:{path}:localhost/{transport}:2"))
-            self.assertIn(f"localhost/{transport}:2", other.podman("load", "-q", "-i", path))
-            self.assertEqual(other.podman("run", "--rm", *store.contained, f"localhost/{transport}:2"), "it says hello")
-            self.assert_whole(f"localhost/{transport}:2", other.place)
-
     # ---- tug with what podman made
 
     def test_what_podman_has(self):
@@ -228,57 +206,17 @@ class Podman:
                               f"{registry.address}/team/app:1"}, set(names))
         ids = {image["Id"] for image in store.podman_json("images", "-a", "--no-trunc", "--format", "json")}
         self.assertEqual(len(ids), 6)
-        for name in names:
-            self.assert_whole(name)
         for each in ids:
             self.assert_whole(each)
-            self.assert_whole(each[:12])
-        self.assert_whole("hub")
-        self.assert_whole(f"{registry.address}/team/app@{digest}")
+        for name in (*names, *(each[:12] for each in ids), "hub", f"{registry.address}/team/app@{digest}"):
+            found = self.assert_success(self.tug("inspect", f"{store.place}{name}")).json()
+            self.assertEqual(found["Digest"], store.run("skopeo", "inspect", "-n", "--format", "{{.Digest}}", f"{store.place}{name}"), name)
         # podman looks for a short name below localhost too, the transport does not: the line says what it is called there.
         self.assert_failure(self.tug("inspect", f"{store.place}short"), code=2, text="localhost/short:latest")
         # And back where it came from, as it was.
         self.assert_success(self.tug("copy", "-q", "--no-cache", "--dest-tls-verify=false", f"{store.place}{registry.address}/team/app:1",
                                      f"docker://{registry.address}/team/app:2"))
         self.assertEqual(registry.tags("team/app")["2"], digest)
-
-    def test_a_manifest_list(self):
-        """`podman manifest create` and `add`: with --all the list, else the image for this machine, as `podman manifest push` and tug push them."""
-        store = self.store
-        registry = self.enterContext(Registry(self.temp / "registry"))
-        for name in ("amd64", "arm64"):
-            self.write(self.image(name, {"arch": name.encode(), "n": noise(5000)}, architecture=name), f"{name}:1")
-        store.podman("manifest", "create", "list:1")
-        for name in ("amd64", "arm64"):
-            store.podman("manifest", "add", "list:1", f"containers-storage:localhost/{name}:1")
-        store.podman("manifest", "annotate", "--variant", "v8", "list:1", self.descriptor("arm64")["digest"])
-        http = ("--no-cache", "--dest-tls-verify=false")
-        place = f"docker://{registry.address}"
-        self.assert_success(self.tug("copy", "-q", "--all", *http, store.reference("list:1"), f"{place}/tug/list:1"))
-        self.assert_success(self.tug("copy", "-q", *http, store.reference("list:1"), f"{place}/tug/one:1"))
-        store.podman("manifest", "push", "-q", "--all", "--tls-verify=false", "list:1", f"{place}/podman/list:1")
-        mine, its = (self.pushed(registry, repository) for repository in ("tug/list", "podman/list"))
-        self.assertEqual([each[0] for each in mine], [each[0] for each in its])
-        self.assertEqual([each[1]["rootfs"] for each in mine], [each[1]["rootfs"] for each in its])
-        self.assertEqual(mine[1][0], {"architecture": "arm64", "os": "linux", "variant": "v8"})
-        self.assertEqual(self.config(registry, "tug/one", registry.tags("tug/one")["1"])["architecture"], HOST_ARCHITECTURE)
-        # podman takes what tug pushed.
-        other = PodmanStore(self.temp / "other", self.driver)
-        other.podman("pull", "-q", "--tls-verify=false", "--arch", "arm64", f"{registry.address}/tug/list:1")
-        self.assertEqual(self.assert_whole(f"{registry.address}/tug/list:1", other.place)["architecture"], "arm64")
-
-    def descriptor(self, ref):
-        return self.layout.descriptor(ref)
-
-    @staticmethod
-    def config(registry, repository, digest):
-        manifest = json.loads(registry.get(f"/v2/{repository}/manifests/{digest}")[2])
-        return json.loads(registry.get(f"/v2/{repository}/blobs/{manifest['config']['digest']}")[2])
-
-    def pushed(self, registry, repository):
-        """[(platform, config)] of a list in the registry."""
-        index = json.loads(registry.get(f"/v2/{repository}/manifests/1")[2])
-        return [(each["platform"], self.config(registry, repository, each["digest"])) for each in index["manifests"]]
 
     # ---- both at once
 
@@ -329,6 +267,68 @@ class Overlay(Podman, SystemTest):
 @tug_only
 class Vfs(Podman, SystemTest):
     driver = "vfs"
+
+    # ---- the same whatever the driver
+
+    def test_podman_saves_it(self):
+        """In every format; tug reads it, loads it again, and so does podman with what tug saved."""
+        store, source = self.store, self.says()
+        self.write(source, "says:1")
+        wanted = self.read(source)
+        for kind, reference in (("oci-archive", "oci-archive:{}"), ("docker-archive", "docker-archive:{}"), ("oci-dir", "oci:{}"), ("docker-dir", "dir:{}")):
+            with self.subTest(kind):
+                path = self.temp / f"saved.{kind}"
+                store.podman("save", "-q", "--format", kind, "-o", path, "localhost/says:1")
+                config, tars = self.read(reference.format(path))
+                self.assertEqual((config, tars), wanted)
+                self.write(reference.format(path), f"{kind}:1")
+                self.assert_whole(f"localhost/{kind}:1")
+        self.assertEqual(store.names(), [f"localhost/{name}:1" for name in ("docker-archive", "docker-dir", "oci-archive", "oci-dir", "says")])
+        other = PodmanStore(self.temp / "other", self.driver)
+        for transport in ("oci-archive", "docker-archive"):
+            path = self.temp / f"tug.{transport}"
+            self.assert_success(self.tug("copy", "-q", store.reference("says:1"), f"{transport}:{path}:localhost/{transport}:2"))
+            self.assertIn(f"localhost/{transport}:2", other.podman("load", "-q", "-i", path))
+            self.assertEqual(other.podman("run", "--rm", *store.contained, f"localhost/{transport}:2"), "it says hello")
+            self.assert_whole(f"localhost/{transport}:2", other.place)
+
+    def test_a_manifest_list(self):
+        """`podman manifest create` and `add`: with --all the list, else the image for this machine, as `podman manifest push` and tug push them."""
+        store = self.store
+        registry = self.enterContext(Registry(self.temp / "registry"))
+        for name in ("amd64", "arm64"):
+            self.write(self.image(name, {"arch": name.encode(), "n": noise(5000)}, architecture=name), f"{name}:1")
+        store.podman("manifest", "create", "list:1")
+        for name in ("amd64", "arm64"):
+            store.podman("manifest", "add", "list:1", f"containers-storage:localhost/{name}:1")
+        store.podman("manifest", "annotate", "--variant", "v8", "list:1", self.descriptor("arm64")["digest"])
+        http = ("--no-cache", "--dest-tls-verify=false")
+        place = f"docker://{registry.address}"
+        self.assert_success(self.tug("copy", "-q", "--all", *http, store.reference("list:1"), f"{place}/tug/list:1"))
+        self.assert_success(self.tug("copy", "-q", *http, store.reference("list:1"), f"{place}/tug/one:1"))
+        store.podman("manifest", "push", "-q", "--all", "--tls-verify=false", "list:1", f"{place}/podman/list:1")
+        mine, its = (self.pushed(registry, repository) for repository in ("tug/list", "podman/list"))
+        self.assertEqual([each[0] for each in mine], [each[0] for each in its])
+        self.assertEqual([each[1]["rootfs"] for each in mine], [each[1]["rootfs"] for each in its])
+        self.assertEqual(mine[1][0], {"architecture": "arm64", "os": "linux", "variant": "v8"})
+        self.assertEqual(self.config(registry, "tug/one", registry.tags("tug/one")["1"])["architecture"], HOST_ARCHITECTURE)
+        # podman takes what tug pushed.
+        other = PodmanStore(self.temp / "other", self.driver)
+        other.podman("pull", "-q", "--tls-verify=false", "--arch", "arm64", f"{registry.address}/tug/list:1")
+        self.assertEqual(self.assert_whole(f"{registry.address}/tug/list:1", other.place)["architecture"], "arm64")
+
+    def descriptor(self, ref):
+        return self.layout.descriptor(ref)
+
+    @staticmethod
+    def config(registry, repository, digest):
+        manifest = json.loads(registry.get(f"/v2/{repository}/manifests/{digest}")[2])
+        return json.loads(registry.get(f"/v2/{repository}/blobs/{manifest['config']['digest']}")[2])
+
+    def pushed(self, registry, repository):
+        """[(platform, config)] of a list in the registry."""
+        index = json.loads(registry.get(f"/v2/{repository}/manifests/1")[2])
+        return [(each["platform"], self.config(registry, repository, each["digest"])) for each in index["manifests"]]
 
 
 if __name__ == "__main__":
