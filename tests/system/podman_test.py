@@ -308,10 +308,15 @@ class Vfs(Podman, SystemTest):
         self.assert_success(self.tug("copy", "-q", *http, store.reference("list:1"), f"{place}/tug/one:1"))
         store.podman("manifest", "push", "-q", "--all", "--tls-verify=false", "list:1", f"{place}/podman/list:1")
         mine, its = (self.pushed(registry, repository) for repository in ("tug/list", "podman/list"))
-        self.assertEqual([each[0] for each in mine], [each[0] for each in its])
-        self.assertEqual([each[1]["rootfs"] for each in mine], [each[1]["rootfs"] for each in its])
-        self.assertEqual(mine[1][0], {"architecture": "arm64", "os": "linux", "variant": "v8"})
-        self.assertEqual(self.config(registry, "tug/one", registry.tags("tug/one")["1"])["architecture"], HOST_ARCHITECTURE)
+        self.assertEqual(mine, its)
+        self.assertEqual(mine[1][1][1], {"architecture": "arm64", "os": "linux", "variant": "v8"})
+        one = dict((child[1]["architecture"], child[2]) for child in mine[1])[HOST_ARCHITECTURE]
+        self.assertEqual(self.manifest(registry, "tug/one", "1")["config"], one)
+        # An instance that is in a registry alone: it says in which.
+        store.podman("manifest", "create", "remote:1")
+        store.podman("manifest", "add", "--all", "--tls-verify=false", "remote:1", f"{place}/tug/list:1")
+        result = self.tug("copy", "-q", "--all", *http, store.reference("remote:1"), f"{place}/tug/remote:1")
+        self.assert_failure(result, text=f"not in the store.*added from docker://{registry.address}/tug/list.*podman manifest push")
         # podman takes what tug pushed.
         other = PodmanStore(self.temp / "other", self.driver)
         other.podman("pull", "-q", "--tls-verify=false", "--arch", "arm64", f"{registry.address}/tug/list:1")
@@ -321,14 +326,14 @@ class Vfs(Podman, SystemTest):
         return self.layout.descriptor(ref)
 
     @staticmethod
-    def config(registry, repository, digest):
-        manifest = json.loads(registry.get(f"/v2/{repository}/manifests/{digest}")[2])
-        return json.loads(registry.get(f"/v2/{repository}/blobs/{manifest['config']['digest']}")[2])
+    def manifest(registry, repository, reference):
+        return json.loads(registry.get(f"/v2/{repository}/manifests/{reference}")[2])
 
     def pushed(self, registry, repository):
-        """[(platform, config)] of a list in the registry."""
-        index = json.loads(registry.get(f"/v2/{repository}/manifests/1")[2])
-        return [(each["platform"], self.config(registry, repository, each["digest"])) for each in index["manifests"]]
+        """(media type, [(media type, platform, config)]) of a list in the registry."""
+        index = self.manifest(registry, repository, "1")
+        children = [(each["mediaType"], each["platform"], self.manifest(registry, repository, each["digest"])["config"]) for each in index["manifests"]]
+        return index["mediaType"], children
 
 
 if __name__ == "__main__":
