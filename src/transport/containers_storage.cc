@@ -34,6 +34,10 @@ namespace {
 // many times before that is damage.
 constexpr int kSnapshotAttempts = 3;
 
+constexpr std::string_view kPrefix = "containers-storage:";
+// Where podman and buildah write down what the instances of a list were added from.
+constexpr const char* kInstances = "instances.json";
+
 // A manifest found in the store, checked against its digest.
 struct StoredManifest {
   std::string bytes;
@@ -160,10 +164,14 @@ class ContainersStorageSource final : public ImageSource {
     }
     if (ImageSource* origin = open_origin(descriptor.digest))
       return checked(descriptor, origin->manifest(stop).bytes);
+    const std::string origin = recorded_origin(descriptor.digest);
     throw Error(ErrorKind::local, "the instance " + platform_text(descriptor) +
                                       descriptor.digest.str() + " of " + description_ +
                                       " is not in the store")
-        .set_hint("pull it, or copy without --all");
+        .set_hint(origin.empty() || origin.starts_with(kPrefix)
+                      ? "pull it, or copy without --all"
+                      : "it was added from " + printable(origin, 300) +
+                            ": pull it from there, or use podman manifest push");
   }
 
   [[nodiscard]] std::vector<Blob> layers(const Manifest& manifest) override {
@@ -277,11 +285,14 @@ class ContainersStorageSource final : public ImageSource {
   // the list does not say, or that image is another one by now.
   [[nodiscard]] ImageSource* open_origin(const Digest& instance) {
     if (ImageSource* known = origin_of(instance)) return known;
-    const std::optional<StorageReference> reference = recorded_origin(instance);
-    if (!reference) return nullptr;
+    const std::string recorded = recorded_origin(instance);
+    if (!recorded.starts_with(kPrefix)) return nullptr;
+    const auto reference = with_context(image_.big_data_path(kInstances), [&] {
+      return StorageReference::parse(std::string_view(recorded).substr(kPrefix.size()));
+    });
     std::unique_ptr<ImageSource> origin;
     try {
-      origin = open_containers_storage(*reference, environment_, nullptr, stop_);
+      origin = open_containers_storage(reference, environment_, nullptr, stop_);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::not_found) throw;
       return nullptr;
@@ -291,17 +302,12 @@ class ContainersStorageSource final : public ImageSource {
     return origins_.emplace(instance, std::move(origin)).first->second.get();
   }
 
-  // What "instances.json" says of an instance; only of places that are stores too.
-  [[nodiscard]] std::optional<StorageReference> recorded_origin(const Digest& instance) const {
-    constexpr const char* kKey = "instances.json";
-    if (!image_.big_data.contains(kKey)) return std::nullopt;
-    const std::string path = image_.big_data_path(kKey);
-    return with_context(path, [&]() -> std::optional<StorageReference> {
-      const Json instances = Json::parse(read_file(path, kMaxManifestBytes));
-      const std::string text = instances.string_or_empty(instance.str());
-      constexpr std::string_view kPrefix = "containers-storage:";
-      if (!text.starts_with(kPrefix)) return std::nullopt;
-      return StorageReference::parse(std::string_view(text).substr(kPrefix.size()));
+  // Where an instance was added from, as "TRANSPORT:REFERENCE"; empty when nothing says so.
+  [[nodiscard]] std::string recorded_origin(const Digest& instance) const {
+    if (!image_.big_data.contains(kInstances)) return {};
+    const std::string path = image_.big_data_path(kInstances);
+    return with_context(path, [&] {
+      return Json::parse(read_file(path, kMaxManifestBytes)).string_or_empty(instance.str());
     });
   }
 

@@ -27,7 +27,9 @@
 #include <tug/manifest.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -56,6 +58,14 @@ bool is_in_user_namespace(const StorageEnvironment& environment) {
   return map && map->find("4294967295") == std::string::npos;
 }
 
+// Root of a container often has not.
+bool has_sys_admin() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  return ::syscall(SYS_capget, &header, sets.data()) == 0 &&
+         (sets[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
+}
+
 bool has_directory(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -68,13 +78,13 @@ std::string existing_above(std::string path) {
   return path;
 }
 
-// Overlay on top of overlay (in a container) is not what a kernel does.
+// Overlay on top of overlay (in a container) is not what a kernel does, nor for whom may not mount.
 bool can_overlay(const std::string& root) {
   constexpr long kOverlayMagic = 0x794c7630;
   struct statfs status {};
   const auto known = read_file_if_exists("/proc/filesystems", 65536).value_or("");
-  return ::statfs(existing_above(root).c_str(), &status) == 0 && status.f_type != kOverlayMagic &&
-         known.find("\toverlay\n") != std::string::npos;
+  return has_sys_admin() && ::statfs(existing_above(root).c_str(), &status) == 0 &&
+         status.f_type != kOverlayMagic && known.find("\toverlay\n") != std::string::npos;
 }
 
 // The driver of a store for writing: as configured, what it has, or what podman would begin with.
@@ -694,6 +704,7 @@ std::unique_ptr<ImageDestination> open_containers_storage_destination(
   description += name.str();
   const UnpackOptions unpack{.overlay = paths.driver == "overlay",
                              .in_user_namespace = is_in_user_namespace(environment),
+                             .without_sys_admin = !has_sys_admin(),
                              .ignore_chown_errors = config.ignore_chown_errors};
   return std::make_unique<ContainersStorageDestination>(std::move(description), std::move(name),
                                                         std::move(paths), unpack);

@@ -61,10 +61,12 @@ bool leaves(std::string_view name) {
   return false;
 }
 
-// What overlay keeps there itself decides which files are seen, and a label is the machine's: a
-// layer that brings such attributes goes without them.
+// What overlay and fuse-overlayfs keep there decides which files are seen and whose they are (and
+// whether podman takes the store for one of fuse-overlayfs), and a label is the machine's: a layer
+// that brings such attributes goes without them.
 bool is_for_the_system(std::string_view name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") ||
+         name.starts_with("user.fuseoverlayfs.") || name.starts_with("user.containers.") ||
          name == "security.selinux";
 }
 
@@ -99,7 +101,7 @@ void LayerUnpacker::add(const TarMember& member, TarReader& tar) {
   make(member, place, tar);
   // A directory in place of one that was below begins empty.
   if (options_.overlay && member.kind == TarMember::Kind::directory && whiteouts_.contains(path)) {
-    if (const UniqueFd made = open_within(path)) set_opaque(made.get());
+    if (const UniqueFd made = open_within(path)) set_opaque(made.get(), path);
   }
 }
 
@@ -222,15 +224,11 @@ void LayerUnpacker::make(const TarMember& member, const Place& place, TarReader&
       directories_.back().xattrs.clear();
       break;
     case Kind::character_device:
-      if (options_.in_user_namespace) return;
-      make_node(member, place, S_IFCHR);
-      break;
     case Kind::block_device:
-      if (options_.in_user_namespace) return;
-      make_node(member, place, S_IFBLK);
+      if (!make_device(member, place)) return;
       break;
     case Kind::fifo:
-      make_node(member, place, S_IFIFO);
+      if (!make_node(member, place, S_IFIFO)) fail("make", member.name);
       break;
   }
   remember(place.parent, place.name);
@@ -280,10 +278,19 @@ void LayerUnpacker::make_link(const TarMember& member, const Place& place) {
     fail("set the time of", member.name);
 }
 
-void LayerUnpacker::make_node(const TarMember& member, const Place& place, unsigned type) {
+// False where there is none, since those who unpack may not make it.
+bool LayerUnpacker::make_device(const TarMember& member, const Place& place) {
+  if (options_.in_user_namespace) return false;
+  const bool is_character = member.kind == TarMember::Kind::character_device;
+  if (make_node(member, place, is_character ? S_IFCHR : S_IFBLK)) return true;
+  if (errno == EPERM && options_.without_sys_admin) return false;
+  fail("make", member.name);
+}
+
+// False with errno.
+bool LayerUnpacker::make_node(const TarMember& member, const Place& place, unsigned type) {
   const dev_t device = type == S_IFIFO ? 0 : ::makedev(member.device_major, member.device_minor);
-  if (::mknodat(place.parent, place.name.c_str(), type | 0600U, device) != 0)
-    fail("make", member.name);
+  return ::mknodat(place.parent, place.name.c_str(), type | 0600U, device) == 0;
 }
 
 // Owner first: it takes setuid and capabilities away.
@@ -323,7 +330,8 @@ void LayerUnpacker::set_xattrs(const TarMember& member, int fd) {
   for (const auto& [name, value] : member.xattrs) {
     if (is_for_the_system(name)) continue;
     if (::setxattr(self.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
-    const bool may_fail = errno == ENOTSUP || (options_.in_user_namespace && errno == EPERM);
+    const bool is_limited = options_.in_user_namespace || options_.without_sys_admin;
+    const bool may_fail = errno == ENOTSUP || (is_limited && errno == EPERM);
     if (!may_fail) fail("set an attribute of", member.name);
   }
 }
@@ -381,7 +389,7 @@ void LayerUnpacker::white_out(const std::string& path, const std::string& direct
     // What this layer brings stays; a directory has nothing of those below.
     const UniqueFd made(
         ::openat(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (made) set_opaque(made.get());
+    if (made) set_opaque(made.get(), target);
     return;
   }
   remember(parent, name);
@@ -395,18 +403,25 @@ void LayerUnpacker::make_opaque(const std::string& directory) {
                                           return open_within(directory).release();
                                         }());
   if (!fd) fail("open", directory);
-  if (options_.overlay) return set_opaque(fd.get());
+  if (options_.overlay) return set_opaque(fd.get(), directory);
   const UniqueFd readable(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!readable) fail("open", directory);
   remove_lower(readable.get(), 0);
   forget_parent();
 }
 
-void LayerUnpacker::set_opaque(int fd) {
+// No other attribute will do: it decides which files are seen.
+void LayerUnpacker::set_opaque(int fd, const std::string& directory) {
   const char* const name =
       options_.in_user_namespace ? "user.overlay.opaque" : "trusted.overlay.opaque";
   const std::string self = "/proc/self/fd/" + std::to_string(fd);
-  if (::setxattr(self.c_str(), name, "y", 1, 0) != 0) fail("make opaque", path_);
+  if (::setxattr(self.c_str(), name, "y", 1, 0) == 0) return;
+  const int error = errno;
+  throw Error(ErrorKind::local, "cannot make " + path_ + "/" + printable(directory, 300) +
+                                    " opaque: " + errno_text(error))
+      .set_hint(error == EPERM ? "the driver overlay needs CAP_SYS_ADMIN; STORAGE_DRIVER=vfs does "
+                                 "without"
+                               : "");
 }
 
 // Removes what the layers below brought into `directory`.

@@ -24,6 +24,8 @@ struct UnpackOptions {
   // what is gone is removed, since the directory has the files of the layers below.
   bool overlay = false;
   bool in_user_namespace = false;  // no devices, and other names of attributes
+  // Root of a container: devices and attributes that may not be made are left out.
+  bool without_sys_admin = false;
   bool ignore_chown_errors = false;
 };
 
@@ -62,14 +64,15 @@ class LayerUnpacker {
   void make(const TarMember& member, const Place& place, TarReader& tar);
   void make_file(const TarMember& member, const Place& place, TarReader& tar);
   void make_link(const TarMember& member, const Place& place);
-  void make_node(const TarMember& member, const Place& place, unsigned type);
+  bool make_device(const TarMember& member, const Place& place);
+  bool make_node(const TarMember& member, const Place& place, unsigned type);
   void dress(const TarMember& member, const Place& place);
   void set_owner(const TarMember& member, int at, const std::string& name);
   void set_xattrs(const TarMember& member, int fd);
   void clear_place(const TarMember& member, const Place& place);
   void white_out(const std::string& path, const std::string& directory, const std::string& name);
   void make_opaque(const std::string& directory);
-  void set_opaque(int fd);
+  void set_opaque(int fd, const std::string& directory);
   void remove_lower(int directory, int depth);
   void remember(int at, const std::string& name);
   [[nodiscard]] bool is_ours(int at, const std::string& name) const;

@@ -231,3 +231,38 @@ def sparse_tar():
     info, _ = _member("GNUSparseFile.0/sparse", content)
     info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "sparse", "GNU.sparse.realsize": "8192"}
     return _archive([(info, content)], tarfile.PAX_FORMAT)
+
+
+def static_program(directory):
+    """A program without libraries that says what it finds."""
+    source = directory / "says.c"
+    source.write_text('#include <stdio.h>\nint main(void) { char t[99] = ""; FILE *f = fopen("/etc/motd", "r"); fgets(t, 99, f); '
+                      'printf("it says %s", t); return 0; }\n')
+    subprocess.run(["cc", "-static", "-Os", "-s", "-o", directory / "says", source], check=True)
+    return (directory / "says").read_bytes()
+
+
+def tar_of(*members):
+    """(name, type, content or link[, more of TarInfo])."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, content, *more in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.mtime, info.mode = kind, EPOCH, 0o755 if kind == tarfile.DIRTYPE else 0o644
+            if isinstance(content, str):
+                info.linkname, content = content, b""
+            info.size = len(content)
+            for key, value in (more[0] if more else {}).items():
+                setattr(info, key, value)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+FILE, DIRECTORY, SYMLINK, HARDLINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+LOWER = tar_of(("d", DIRECTORY, b""), ("d/one", FILE, b"1"), ("d/two", FILE, b"22"), ("d/sub", DIRECTORY, b""), ("d/sub/deep", FILE, b"333"),
+               ("file", FILE, b"a file"), ("becomes-dir", FILE, b"f"), ("becomes-file", DIRECTORY, b""), ("becomes-file/x", FILE, b"x"),
+               ("link", SYMLINK, "d"), ("gone-dir", DIRECTORY, b""), ("gone-dir/y", FILE, b"y"), ("other", FILE, b"o"))
+UPPER = tar_of(("d", DIRECTORY, b""), ("d/.wh.one", FILE, b""), ("d/sub", DIRECTORY, b""), ("d/sub/.wh..wh..opq", FILE, b""),
+               ("d/sub/new", FILE, b"new"), (".wh.gone-dir", FILE, b""), ("file", FILE, b"changed"), ("becomes-dir", DIRECTORY, b""),
+               ("becomes-dir/in", FILE, b"in"), ("becomes-file", FILE, b"now a file"), ("twin", FILE, b"twins"), ("twin2", HARDLINK, "twin"),
+               ("implied/parent/file", FILE, b"its directories are not in the tar"))

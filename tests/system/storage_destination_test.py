@@ -4,17 +4,13 @@ failures, kills and beside others.
 With TUG_STORAGE_WRITER=skopeo the comparisons are made of skopeo with itself: what they ask for is what skopeo does.
 """
 
-import base64
 import concurrent.futures
 import contextlib
 import gzip
-import hashlib
-import io
 import json
 import os
 import pathlib
 import signal
-import stat
 import subprocess
 import sys
 import tarfile
@@ -24,117 +20,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case, stores  # noqa: E402
 from support.case import FIXTURES, SystemTest, tug_only  # noqa: E402
-from support.layouts import CREATED, EPOCH, OCI_CONFIG, OCI_LAYER_GZIP, Layout, digest_of, noise  # noqa: E402
+from support.layouts import CREATED, OCI_CONFIG, OCI_LAYER_GZIP, Layout, digest_of, noise  # noqa: E402
 from support.registry import Registry  # noqa: E402
-from support.stores import Store, linked_tar, odd_tar, simple_tar  # noqa: E402
+from support.store_snapshot import contents, records, snapshot  # noqa: E402
+from support.stores import (  # noqa: E402
+    DIRECTORY, FILE, HARDLINK, LOWER, SYMLINK, UPPER, Store, linked_tar, odd_tar, simple_tar, static_program, tar_of)
 
 WRITER = os.environ.get("TUG_STORAGE_WRITER")
-RECENT = time.time() - 86400
-
-
-def tar_of(*members):
-    """(name, type, content or link)."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, kind, content in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.mtime, info.mode = kind, EPOCH, 0o755 if kind == tarfile.DIRTYPE else 0o644
-            if isinstance(content, str):
-                info.linkname, content = content, b""
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
-FILE, DIRECTORY, SYMLINK, HARDLINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
-LOWER = tar_of(("d", DIRECTORY, b""), ("d/one", FILE, b"1"), ("d/two", FILE, b"22"), ("d/sub", DIRECTORY, b""), ("d/sub/deep", FILE, b"333"),
-               ("file", FILE, b"a file"), ("becomes-dir", FILE, b"f"), ("becomes-file", DIRECTORY, b""), ("becomes-file/x", FILE, b"x"),
-               ("link", SYMLINK, "d"), ("gone-dir", DIRECTORY, b""), ("gone-dir/y", FILE, b"y"), ("other", FILE, b"o"))
-UPPER = tar_of(("d", DIRECTORY, b""), ("d/.wh.one", FILE, b""), ("d/sub", DIRECTORY, b""), ("d/sub/.wh..wh..opq", FILE, b""),
-               ("d/sub/new", FILE, b"new"), (".wh.gone-dir", FILE, b""), ("file", FILE, b"changed"), ("becomes-dir", DIRECTORY, b""),
-               ("becomes-dir/in", FILE, b"in"), ("becomes-file", FILE, b"now a file"), ("twin", FILE, b"twins"), ("twin2", HARDLINK, "twin"),
-               ("implied/parent/file", FILE, b"its directories are not in the tar"))
-
-
-def state_of(path):
-    """Type, owner, mode, time, attributes and content of a file."""
-    status = path.lstat()
-    kind = stat.S_IFMT(status.st_mode)
-    content = {stat.S_IFREG: lambda: hashlib.sha256(path.read_bytes()).hexdigest(), stat.S_IFLNK: lambda: os.readlink(path),
-               stat.S_IFCHR: lambda: status.st_rdev, stat.S_IFBLK: lambda: status.st_rdev}.get(kind, lambda: None)()
-    xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)}
-    # What no tar dates is as old as the test.
-    mtime = "now" if status.st_mtime > RECENT else status.st_mtime_ns
-    links = status.st_nlink if kind == stat.S_IFREG else 1
-    return oct(status.st_mode), status.st_uid, status.st_gid, mtime, xattrs, links, content
-
-
-def contents(directory):
-    """{relative path: state} of everything below `directory`, which is "."."""
-    return {str(path.relative_to(directory)): state_of(path) for path in (directory, *directory.rglob("*"))}
-
-
-def snapshot(store):
-    """All that a store has of its images, without what differs each time: the names of overlay's links, times of now, locks' contents."""
-    root, driver = store.root, store.driver
-    layers = {layer["id"]: layer for layer in records(root / f"{driver}-layers/layers.json")}
-    for layer in layers.values():
-        layer.pop("created")
-    images = {image["id"]: image for image in records(root / f"{driver}-images/images.json")}
-    for image in images.values():
-        # Of earlier manifests of the image skopeo forgets it.
-        sizes = json.loads(image["metadata"])["signatures-sizes"]
-        image["metadata"] = {each: sizes[each] for each in (image["big-data-digests"]["manifest"],)}
-    result = {"layers": layers, "images": images}
-    result["order"] = list(layers)
-    for path in (root / f"{driver}-layers").glob("*.tar-split.gz"):
-        with gzip.open(path) as file:
-            result[path.name] = recipe(file), oct(path.stat().st_mode)
-    for path in (root / f"{driver}-images").iterdir():
-        if path.is_dir():
-            result[path.name] = {name: (oct(int(state[0], 8)), state[-1]) for name, state in contents(path).items()}
-    if driver == "vfs":
-        result["files"] = {path.name: contents(path) for path in (root / "vfs/dir").iterdir()} if (root / "vfs/dir").is_dir() else {}
-        return result
-    overlay = root / "overlay"
-    links = {path.name: os.readlink(path).split("/")[1] for path in (overlay / "l").iterdir()}
-    for path in overlay.iterdir():
-        if not path.is_dir() or path.name == "l":
-            continue
-        assert links[(path / "link").read_text()] == path.name
-        lower = (path / "lower").read_text().split(":") if (path / "lower").exists() else []
-        result[path.name + " overlay"] = {
-            "names": {each.name: oct(each.lstat().st_mode) for each in path.iterdir()}, "files": contents(path / "diff"),
-            "lower": [links[each.removeprefix("l/")] for each in lower]}
-    result["links"] = sorted(links.values())
-    return result
-
-
-def recipe(file):
-    """tar-split's objects; into how many pieces a run of bytes is cut says nothing."""
-    result = []
-    for entry in map(json.loads, file):
-        entry.pop("position")
-        if entry["type"] == 1:
-            result.append(entry)
-        elif result and isinstance(result[-1], bytes):
-            result[-1] += base64.b64decode(entry["payload"])
-        else:
-            result.append(base64.b64decode(entry["payload"]))
-    return result
-
-
-def records(path):
-    return json.loads(path.read_text() or "[]") if path.exists() else []
-
-
-def static_program(directory):
-    """A program without libraries that says what it finds."""
-    source = directory / "says.c"
-    source.write_text('#include <stdio.h>\nint main(void) { char t[99] = ""; FILE *f = fopen("/etc/motd", "r"); fgets(t, 99, f); '
-                      'printf("it says %s", t); return 0; }\n')
-    subprocess.run(["cc", "-static", "-Os", "-s", "-o", directory / "says", source], check=True)
-    return (directory / "says").read_bytes()
 
 
 class Destination:

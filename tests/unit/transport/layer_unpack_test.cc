@@ -185,6 +185,8 @@ TEST_CASE(
   const Lab lab;
   const std::string records = test::pax_record("SCHILY.xattr.trusted.overlay.opaque", "y") +
                               test::pax_record("SCHILY.xattr.user.overlay.redirect", "/etc") +
+                              test::pax_record("SCHILY.xattr.user.fuseoverlayfs.opaque", "y") +
+                              test::pax_record("SCHILY.xattr.user.containers.override_stat", "0") +
                               test::pax_record("SCHILY.xattr.security.selinux", "label") +
                               test::pax_record("SCHILY.xattr.user.own", "kept");
   lab.unpack({{.name = "pax", .type = 'x', .content = records}, directory("d")}, true);
@@ -195,6 +197,7 @@ TEST_CASE(
   names.resize(static_cast<std::size_t>(size));
   CHECK(names.find("overlay") == std::string::npos);
   CHECK(names.find("label") == std::string::npos);
+  CHECK(names.find("containers") == std::string::npos);
   const bool has_attributes = ::setxattr(path.c_str(), "user.probe", "1", 1, 0) == 0;
   CHECK((names.find("user.own") != std::string::npos) == has_attributes);
 }
