@@ -3,7 +3,7 @@
 
     tests/bench/bench.py [--tug PATH] [--runs N] [--quick] [--work DIR] [--markdown FILE] [SCENARIO ...]
 
-Scenarios: layout, unchanged, store, store-zstd, store-warm, latency, latency-tls, bulk, registries, archive, store-oci, and of tug alone or with
+Scenarios: layout, unchanged, store, store-zstd, store-warm, latency, latency-tls, bulk, registries, archive, store-oci, to-store, and of tug alone or with
 skopeo only: start, huge, store-1, store-huge. All of them by default; tests/bench/compare.sh runs the first ones for the table of README.md.
 Every run of a cold scenario pushes to a fresh registry (Debian's docker-registry, on loopback, storage in --work). Wall is the whole
 process; CPU is user + system of the client alone; RSS its peak. Nothing here is asserted: the tests are elsewhere.
@@ -232,6 +232,16 @@ class Bench:
                     stored[program] = stored_layer_bytes(registry)
         self.add(name, results, stored)
 
+    def into(self, name, place, commands):
+        """A place on this machine that is made anew each time, the programs in turn."""
+        results = {}
+        for _ in range(self.runs):
+            for program, command in commands.items():
+                results.setdefault(program, []).append(measure(command, self.environment))
+                release_mounts(place)
+                shutil.rmtree(place)
+        self.add(name, results)
+
     def many_times(self, name, commands, repeats):
         """Short runs that change nothing, or nothing any more."""
         results = {}
@@ -276,14 +286,17 @@ class Bench:
     def store_oci(self):
         """Into a layout that is not there yet."""
         self.store_image()
-        results = {}
         layout = self.work / "copied"
-        commands = self.programs.between(f"containers-storage:{STORE_IMAGE}", f"oci:{layout}:1")
-        for _ in range(self.runs):
-            for program, command in commands.items():
-                results.setdefault(program, []).append(measure(command, self.environment))
-                shutil.rmtree(layout)
-        self.add("store to oci:", results)
+        self.into("store to oci:", layout, self.programs.between(f"containers-storage:{STORE_IMAGE}", f"oci:{layout}:1"))
+
+    def to_store(self):
+        """Into a store that has nothing yet."""
+        self.store_image()
+        place = self.work / "filled"
+        with self.registry() as registry:
+            image = f"docker://{registry.address}/bench:1"
+            measure(self.programs.between(f"containers-storage:{STORE_IMAGE}", image)["tug"], self.environment)
+            self.into("registry to a store", place, self.programs.between(image, f"containers-storage:[overlay@{place}/root+{place}/run]{STORE_IMAGE}"))
 
     def start(self):
         self.many_times("--version", {name: [path, "--version"] for name, path in self.programs.paths.items() if name in ("tug", "skopeo")}, self.repeats)
@@ -462,7 +475,7 @@ def stored_layer_bytes(registry):
 
 def main():
     scenarios = ["start", "layout", "unchanged", "huge", "store", "store-1", "store-zstd", "store-warm", "store-huge", "latency", "latency-tls", "bulk",
-                 "registries", "archive", "store-oci"]
+                 "registries", "archive", "store-oci", "to-store"]
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tug", default=str(root / "build/release/tug"))
