@@ -206,6 +206,10 @@ class ImageDestination {
   // The index that the image was chosen from, which is not copied itself: for places that remember
   // it. Called before anything else is asked or put.
   virtual void chosen_from(const Index& /*index*/) {}
+  // The image whose blobs come next, in a place that takes one: what is there can be worked on
+  // before all of it is. Layers that are made on the way (put_stream) get other digests. Throws
+  // Error(usage) when the place cannot take it.
+  virtual void expect(const Manifest& /*manifest*/) {}
   // Where another image of the same place goes: under `tag`, or by its digest alone. Null: the
   // place holds one image.
   [[nodiscard]] virtual std::unique_ptr<ImageDestination> beside(

@@ -260,6 +260,8 @@ class Copy {
 
   void copy_all() {
     announce();
+    const CopyPlan::Node& top = plan_.top();
+    if (top.image && !options_.dry_run) destination_.expect(top.image->manifest);
     blobs_->move_all();
     if (!options_.dry_run) {
       put_manifests();

@@ -1,9 +1,10 @@
 // The containers-storage: transport as a destination.
 //
-// Blobs wait in files without names beneath the store until the manifest says what is a layer and
-// of which chain; finish() then makes the layers that the store has not, base first, each under the
-// lock of the layers and marked as incomplete until it is whole, so that the tools of podman remove
-// what a killed process leaves. The image's record comes last.
+// Blobs wait in files without names beneath the store. Once the config is there, which says what is
+// a layer and of which chain, a thread makes the layers that the store has not, base first, as they
+// come: each under the lock of the layers and marked as incomplete until it is whole, so that the
+// tools of podman remove what a killed process leaves. Layers that are whole stay when a copy
+// breaks off: the next one does not ask for them again. The image's record comes last.
 #include "base/hash.h"
 #include "base/stop.h"
 #include "base/strings.h"
@@ -13,6 +14,7 @@
 #include "stream/archive.h"
 #include "stream/compress.h"
 #include "stream/file_source.h"
+#include "stream/read_ahead.h"
 #include "stream/tar_reader.h"
 #include "stream/tar_split_writer.h"
 #include "transport/closed_destination.h"
@@ -35,8 +37,11 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
+#include <exception>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 namespace tug {
@@ -252,6 +257,11 @@ class ContainersStorageDestination final : public ClosedDestination {
     return Descriptor{raw->media_type, Digest::of(raw->bytes), raw->bytes.size()};
   }
   void chosen_from(const Index& index) override { index_ = index; }
+  void expect(const Manifest& manifest) override {
+    check(manifest);
+    const std::lock_guard lock(mutex_);
+    expected_.emplace(manifest);
+  }
   [[nodiscard]] std::optional<RawManifest> existing_manifest(std::stop_token) override {
     if (name_.repository.empty()) return std::nullopt;
     const StoreSnapshot snapshot = StoreSnapshot::read(paths_);
@@ -282,6 +292,7 @@ class ContainersStorageDestination final : public ClosedDestination {
 
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
+    throw_if_failed();
     const Descriptor& descriptor = blob.descriptor;
     const bool is_tar = blob.form == Blob::Form::stands_for;
     UniqueFd file = stage();
@@ -293,6 +304,7 @@ class ContainersStorageDestination final : public ClosedDestination {
   }
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         std::stop_token stop) override {
+    throw_if_failed();
     UniqueFd file = stage();
     const std::unique_ptr<DigestingSource> source = blob.open(0);
     copy(*source, file.get(), sent, stop);
@@ -305,17 +317,48 @@ class ContainersStorageDestination final : public ClosedDestination {
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
     const Manifest manifest = image_manifest(descriptor, bytes, "containers-storage");
-    const std::string id(manifest.config().digest.hex());
-    if (!name_.id.empty() && name_.id != id) {
-      throw Error(ErrorKind::usage,
-                  "the destination names the image " + name_.id + ", but this one is " + id)
-          .set_hint("name it NAME:TAG");
-    }
+    check(manifest);
     const std::lock_guard lock(mutex_);
     config_ = read_config(manifest.config());
+    chain_ = chain_in(manifest, config_);
+    for (const Descriptor& layer : manifest.layers()) {
+      if (!is_here(layer.digest)) throw layer_stays_away(layer, "containers-storage");
+    }
+    manifest_.emplace(manifest);
+  }
+
+  void finish(std::stop_token stop) override {
+    bool are_made = end_making(stop) == chain_.size();
+    {
+      const std::lock_guard lock(mutex_);
+      prepare();
+    }
+    for (int attempt = 1;; ++attempt) {
+      try {
+        if (!are_made) {
+          for (const Link& link : chain_) make_layer(link, stop);
+        }
+        are_made = false;  // or they would be
+        return write_image(stop);
+      } catch (const Vanished&) {
+        if (attempt == kAttempts) throw;
+      }
+    }
+  }
+
+ private:
+  void check(const Manifest& manifest) const {
+    const std::string id(manifest.config().digest.hex());
+    if (name_.id.empty() || name_.id == id) return;
+    throw Error(ErrorKind::usage,
+                "the destination names the image " + name_.id + ", but this one is " + id)
+        .set_hint("name it NAME:TAG");
+  }
+
+  static std::vector<Link> chain_in(const Manifest& manifest, std::string_view config) {
     const std::vector<Digest> diff_ids =
         with_context("config " + manifest.config().digest.str(),
-                     [&] { return diff_ids_of(Json::parse(config_)); });
+                     [&] { return diff_ids_of(Json::parse(config)); });
     if (diff_ids.size() != manifest.layers().size()) {
       throw Error(ErrorKind::integrity, "the config lists " + counted(diff_ids.size(), "layer") +
                                             ", the manifest " +
@@ -325,30 +368,55 @@ class ContainersStorageDestination final : public ClosedDestination {
       if (diff_id.algorithm() != DigestAlgorithm::sha256)
         throw Error(ErrorKind::usage, "the layer " + diff_id.str() + " is not named by SHA-256");
     }
-    for (const Descriptor& layer : manifest.layers()) {
-      if (staged_.contains(layer.digest) || stored_layer(layer.digest) != nullptr) continue;
-      throw layer_stays_away(layer, "containers-storage");
-    }
-    chain_ = chain_of(diff_ids, manifest.layers());
-    manifest_.emplace(manifest);
+    return chain_of(diff_ids, manifest.layers());
   }
 
-  void finish(std::stop_token stop) override {
-    const std::lock_guard lock(mutex_);
-    prepare();
-    for (int attempt = 1;; ++attempt) {
-      try {
-        for (const Link& link : chain_) {
-          with_context("layer " + link.blob.digest.str(), [&] { make_layer(link, stop); });
-        }
-        return write_image(stop);
-      } catch (const Vanished&) {
-        if (attempt == kAttempts) throw;
+  // --- making layers while others come
+
+  // With mutex_.
+  [[nodiscard]] bool is_here(const Digest& blob) {
+    return staged_.contains(blob) || stored_layer(blob) != nullptr;
+  }
+
+  void make_what_comes(const std::stop_token& stop) {
+    try {
+      std::unique_lock lock(mutex_);
+      const std::vector<Link> chain = chain_in(*expected_, read_config(expected_->config()));
+      for (const Link& link : chain) {
+        const auto is_there = [&] { return is_here(link.blob.digest); };
+        if (!changed_.wait(lock, stop, [&] { return have_all_come_ || is_there(); })) return;
+        if (!is_there()) return;
+        lock.unlock();
+        make_layer(link, stop);
+        lock.lock();
+        ++made_;
       }
+    } catch (const Vanished&) {  // finish() makes it again
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
     }
   }
 
- private:
+  // What failed in that thread: more blobs would be of no use.
+  void throw_if_failed() {
+    const std::lock_guard lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  // How many layers, from the base, are made. Throws what failed there.
+  std::size_t end_making(const std::stop_token& stop) {
+    {
+      const std::lock_guard lock(mutex_);
+      have_all_come_ = true;
+      changed_.notify_all();
+    }
+    const std::stop_callback stopping(stop, [this] { maker_.request_stop(); });
+    if (maker_.joinable()) maker_.join();
+    throw_if_failed();
+    return made_;
+  }
+
   [[nodiscard]] std::string layers_directory() const {
     return paths_.layers_directory(paths_.graph_root);
   }
@@ -386,6 +454,12 @@ class ContainersStorageDestination final : public ClosedDestination {
     return nullptr;
   }
 
+  const StoredLayer* find_stored(const Digest& blob) {
+    const std::lock_guard lock(mutex_);
+    return stored_layer(blob);
+  }
+
+  // What the store had does not change any more.
   [[nodiscard]] std::vector<const StoredLayer*> stored_chain(const StoredLayer& top) const {
     std::vector<const StoredLayer*> chain{&top};
     while (!chain.back()->parent.empty() && chain.size() <= stored_->size()) {
@@ -427,7 +501,17 @@ class ContainersStorageDestination final : public ClosedDestination {
     const std::lock_guard lock(mutex_);
     staged.file = std::move(file);
     const Digest digest = staged.descriptor.digest;
-    staged_.insert_or_assign(digest, std::move(staged));
+    staged_.emplace(digest, std::move(staged));
+    changed_.notify_all();
+    if (expected_ && digest == expected_->config().digest && !maker_.joinable())
+      maker_ = std::jthread([this](const std::stop_token& stop) { make_what_comes(stop); });
+  }
+
+  // What came stays as it is and where it is.
+  const Staged* find_staged(const Digest& digest) {
+    const std::lock_guard lock(mutex_);
+    const auto found = staged_.find(digest);
+    return found == staged_.end() ? nullptr : &found->second;
   }
 
   std::unique_ptr<ByteSource> staged_bytes(const Staged& staged) const {
@@ -447,7 +531,11 @@ class ContainersStorageDestination final : public ClosedDestination {
 
   // --- layers
 
+  // Without mutex_, by one thread at a time.
   void make_layer(const Link& link, const std::stop_token& stop) {
+    with_context("layer " + link.blob.digest.str(), [&] { make_layer_of(link, stop); });
+  }
+  void make_layer_of(const Link& link, const std::stop_token& stop) {
     const StorageLock lock(layers_directory() + "/layers.lock", stop);
     StorageRecords records = StorageRecords::read(layers_directory() + "/layers.json");
     if (const Json* record = records.find(link.id)) {
@@ -502,14 +590,13 @@ class ContainersStorageDestination final : public ClosedDestination {
     unsigned compression = 0;
     std::uint64_t limit = blob.size;
     const std::string name = "it";  // the context says which layer
-    if (const auto found = staged_.find(link.blob.digest); found != staged_.end()) {
-      const Staged& staged = found->second;
-      compression = staged.is_tar ? compression_of_type(staged.descriptor.media_type)
-                                  : compression_of_file(staged.file.get());
-      limit = staged.size;
-      bytes = decompressing_source(staged_bytes(found->second), name);
+    if (const Staged* staged = find_staged(link.blob.digest)) {
+      compression = staged->is_tar ? compression_of_type(staged->descriptor.media_type)
+                                   : compression_of_file(staged->file.get());
+      limit = staged->size;
+      bytes = decompressing_source(staged_bytes(*staged), name);
     } else {
-      const StoredLayer* stored = stored_layer(link.blob.digest);
+      const StoredLayer* stored = find_stored(link.blob.digest);
       if (stored == nullptr) throw vanished();
       const auto layer = std::make_shared<const StorageLayer>(paths_, stored_chain(*stored), stop);
       bytes = layer->open(0);
@@ -518,12 +605,13 @@ class ContainersStorageDestination final : public ClosedDestination {
     }
     CountingSource tar(
         bounded_source(std::move(bytes), kFreeGrowthBytes + kMaxGrowth * limit, name), stop);
+    ReadAheadSource tar_ahead(tar);
     const UniqueFd layers = open_directory(layers_directory());
     TemporaryFile split_file(layers.get(), tar_split_of(link.id), 0600);
     TarSplitWriter split([&](std::span<const std::byte> piece) { split_file.write(piece); });
     const UniqueFd directory = driver_.create(link.id, link.parent, stop);
     LayerUnpacker unpacker(directory.get(), driver_.files_of(link.id), unpack_, stop);
-    TarReader reader(tar, name, &split);
+    TarReader reader(tar_ahead, name, &split);
     TarMember member;
     while (reader.next(member)) unpacker.add(member, reader);
     unpacker.finish();
@@ -674,6 +762,13 @@ class ContainersStorageDestination final : public ClosedDestination {
   std::optional<Manifest> manifest_;
   std::vector<Link> chain_;
   std::string config_;
+  // Of what is made while other blobs come.
+  std::condition_variable_any changed_;
+  std::optional<Manifest> expected_;
+  bool have_all_come_ = false;
+  std::size_t made_ = 0;
+  std::exception_ptr failure_;
+  std::jthread maker_;  // the last: it uses all the others
 };
 
 }  // namespace

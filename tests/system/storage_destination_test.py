@@ -20,13 +20,42 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case, stores  # noqa: E402
 from support.case import FIXTURES, SystemTest, tug_only  # noqa: E402
-from support.layouts import CREATED, OCI_CONFIG, OCI_LAYER_GZIP, Layout, digest_of, noise  # noqa: E402
+from support.layouts import CREATED, OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Layout, digest_of, noise  # noqa: E402
+from support.loopback_server import Handler, LoopbackServer  # noqa: E402
 from support.registry import Registry  # noqa: E402
 from support.store_snapshot import contents, records, snapshot  # noqa: E402
 from support.stores import (  # noqa: E402
     DIRECTORY, FILE, HARDLINK, LOWER, SYMLINK, UPPER, Store, linked_tar, odd_tar, simple_tar, static_program, tar_of)
 
 WRITER = os.environ.get("TUG_STORAGE_WRITER")
+
+
+class LateLayer(LoopbackServer):
+    """A registry with the image of `manifest`, whose last layer is answered once `is_time()`, and then with an error unless `gives_it`."""
+
+    def __init__(self, layout, manifest, is_time):
+        self.layout, self.manifest, self.is_time, self.gives_it, self.asked = layout, manifest, is_time, False, []
+        server = self
+
+        class Image(Handler):
+            def do_GET(self):
+                kind, name = self.path.split("/")[-2:]
+                server.asked.append(name)
+                if kind == "manifests":
+                    return self.answer(200, [("Content-Type", OCI_MANIFEST)], layout.read(manifest))
+                if kind != "blobs":
+                    return self.answer(200)
+                layer = layout.read_json(manifest)["layers"][-1]["digest"]
+                late = time.monotonic() + 60
+                while name == layer and not server.is_time() and time.monotonic() < late:
+                    time.sleep(0.01)
+                if name == layer and not (server.gives_it and server.is_time()):
+                    return self.answer(404)
+                return self.answer(200, body=layout.read({"digest": name}))
+
+            do_HEAD = do_GET
+
+        super().__init__(Image)
 
 
 class Destination:
@@ -116,6 +145,32 @@ class Destination:
                 self.assert_success(self.write(source, name, store=store, program=program))
         self.assert_same_stores(self.store, other)
         self.assertEqual(len(self.store.layers()), 3)
+
+    def test_layers_are_made_while_others_come(self):
+        """What is whole stays when the copy breaks off, as a layer of no image, and is not asked for again."""
+        source = self.image([simple_tar({"one": noise(30_000)}), simple_tar({"two": b"2"}), simple_tar({"late": b"3"})], "late")
+        manifest = self.layout.descriptor("late")
+        base = [layer["digest"] for layer in self.layout.read_json(manifest)["layers"][:2]]
+        layers_file = self.store.root / f"{self.driver}-layers/layers.json"
+
+        def made():
+            return [layer["compressed-diff-digest"] for layer in records(layers_file) if "flags" not in layer]
+
+        with LateLayer(self.layout, manifest, lambda: made() == base) as registry:
+            def pull():
+                registry.asked.clear()
+                return self.write(f"docker://{registry.address}/late:1", "late:1", "--src-tls-verify=false", "--retry-times=0")
+
+            self.assert_failure(pull(), text="404|not found")
+            self.assertEqual(made(), base)
+            self.assertFalse((self.store.root / f"{self.driver}-images/images.json").exists())
+            registry.gives_it = True
+            self.assert_success(pull())
+            self.assertEqual([name for name in registry.asked if name in base], [])
+        self.assert_readable("late:1")
+        other = self.other_store()
+        self.assert_success(self.write(source, "late:1", store=other, program="skopeo"))
+        self.assert_same_stores(self.store, other)
 
     # ---- read by others
 
