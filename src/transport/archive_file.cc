@@ -40,6 +40,7 @@ ArchiveFile::ArchiveFile(std::string path, std::string temporary_directory)
   if (exists && S_ISDIR(status.st_mode)) throw cannot_write(path_, EISDIR);
   is_stream_ = is_descriptor(path_) || (exists && !S_ISREG(status.st_mode));
   if (is_stream_) return;
+  exists_ = exists;
   replaces_content_ = exists && status.st_size > 0;
   target_ = file_to_replace(path_);
   const std::size_t slash = target_.rfind('/');
@@ -154,6 +155,17 @@ void ArchiveFile::finish() {
   if (!is_stream_) file_->commit_as(target_.substr(target_.rfind('/') + 1));
   file_.reset();
   stream_ = UniqueFd();
+}
+
+bool ArchiveFile::finish_as_new() {
+  if (is_stream_ || exists_) {
+    finish();
+    return true;
+  }
+  write(tar_end());
+  const bool is_new = file_->commit_as_new(target_.substr(target_.rfind('/') + 1));
+  file_.reset();
+  return is_new;
 }
 
 }  // namespace tug

@@ -56,6 +56,9 @@ class ArchiveFile {
   [[nodiscard]] bool rewind(std::uint64_t position);
   // The end of the tar; the file is in its place.
   void finish();
+  // The same where nothing was when this was made; false, and nothing is done, where something is
+  // by now.
+  [[nodiscard]] bool finish_as_new();
 
  private:
   void begin();
@@ -69,6 +72,7 @@ class ArchiveFile {
   const std::string temporary_directory_;
   std::string target_;  // what is replaced: links are followed
   bool is_stream_ = false;
+  bool exists_ = false;
   bool replaces_content_ = false;
   UniqueFd directory_;                 // of the target
   std::optional<TemporaryFile> file_;  // once something is written

@@ -47,78 +47,75 @@ std::vector<RegistryReference> names_of(const DockerArchiveReference& reference)
   return {*reference.image};
 }
 
+Error has_content(const std::string& path) {
+  return Error(ErrorKind::local, "docker-archive:" + path +
+                                     ": docker-archive doesn't support modifying existing images")
+      .set_hint("remove " + path + " first, or name another file");
+}
+
 // The archive. An image whose config is that of one which is in is that image, by further names.
-class DockerArchive final : public SharedArchive,
+class DockerArchive final : public WrittenArchive,
                             public std::enable_shared_from_this<DockerArchive> {
  public:
   DockerArchive(std::string path, std::string temporary_directory)
-      : members_(std::move(path), std::move(temporary_directory)) {
-    if (members_.file().replaces_content()) {
-      throw Error(ErrorKind::local,
-                  "docker-archive:" + members_.file().path() +
-                      ": docker-archive doesn't support modifying existing images")
-          .set_hint("remove " + members_.file().path() + " first, or name another file");
-    }
+      : WrittenArchive(std::move(path), std::move(temporary_directory)) {
+    if (members().file().replaces_content()) throw has_content(members().path());
   }
   DockerArchive(UniqueFd stream, std::string name, std::string temporary_directory)
-      : members_(std::move(stream), std::move(name), std::move(temporary_directory)) {}
+      : WrittenArchive(std::move(stream), std::move(name), std::move(temporary_directory)) {}
 
   std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
   void finish(std::stop_token) override {
-    members_.require_whole();
-    members_.file().add({.name = "manifest.json"}, docker_archive_manifest(images_));
-    members_.file().add({.name = "repositories"}, docker_archive_repositories(images_));
-    members_.file().finish();
+    members().require_whole();
+    members().file().add({.name = std::string(kManifest)}, docker_archive_manifest(images_));
+    members().file().add({.name = "repositories"}, docker_archive_repositories(images_));
+    if (!members().file().finish_as_new()) throw has_content(members().path());
   }
 
-  [[nodiscard]] NewArchive& members() noexcept { return members_; }
-  [[nodiscard]] const DockerArchiveImage* find(const Digest& config) const {
+  [[nodiscard]] DockerArchiveImage* find(const Digest& config) {
     const auto found = std::find_if(images_.begin(), images_.end(),
                                     [&](const auto& image) { return image.config == config; });
     return found == images_.end() ? nullptr : &*found;
   }
   // Throws Error(limit) when manifest.json would be longer than can be read.
   void keep(DockerArchiveImage image) {
-    manifest_bytes_ += docker_archive_manifest({image}).size();
-    if (manifest_bytes_ > kMaxManifestBytes) {
-      throw Error(ErrorKind::limit, "manifest.json of " + members_.file().path() +
-                                        " would be longer than " + human_bytes(kMaxManifestBytes))
-          .set_hint("use another archive for more images");
+    DockerArchiveImage* const known = find(image.config);
+    std::size_t bytes = manifest_bytes_;
+    if (known == nullptr) {
+      bytes += docker_archive_manifest({image}).size();
+    } else {
+      for (const RegistryReference& name : image.names) bytes += name.str().size() + 3;  // ,""
     }
-    members_.keep_image();
-    const auto known = std::find_if(images_.begin(), images_.end(), [&](const auto& other) {
-      return other.config == image.config;
-    });
-    if (known == images_.end()) return images_.push_back(std::move(image));
+    check_list(kManifest, bytes);
+    manifest_bytes_ = bytes;
+    if (known == nullptr) return images_.push_back(std::move(image));
     known->names.insert(known->names.end(), image.names.begin(), image.names.end());
   }
 
  private:
-  NewArchive members_;
+  static constexpr std::string_view kManifest = "manifest.json";
+
   std::vector<DockerArchiveImage> images_;
-  std::size_t manifest_bytes_ = 0;  // at most
+  std::size_t manifest_bytes_ = 0;
 };
 
-// One image of it.
-class DockerArchiveDestination final : public ClosedDestination {
- public:
-  enum class Images { only, one_of_many };
+std::vector<std::string> texts_of(const std::vector<RegistryReference>& names) {
+  std::vector<std::string> texts;
+  for (const RegistryReference& name : names) texts.push_back(name.str());
+  return texts;
+}
 
-  DockerArchiveDestination(std::shared_ptr<DockerArchive> archive, Images images,
+// One image of it.
+class DockerArchiveDestination final : public ArchivedImage {
+ public:
+  DockerArchiveDestination(const std::shared_ptr<DockerArchive>& archive, Images images,
                            std::string description, std::optional<std::string> tag,
                            std::vector<RegistryReference> names)
-      : archive_(std::move(archive)),
-        images_(images),
+      : ArchivedImage(archive, images, texts_of(names)),
+        archive_(*archive),
         description_(std::move(description)),
         tag_(std::move(tag)),
-        names_(std::move(names)) {
-    std::vector<std::string> texts;
-    for (const RegistryReference& name : names_) texts.push_back(name.str());
-    members().begin_image(texts);
-  }
-  ~DockerArchiveDestination() override {
-    if (!is_kept_) members().drop_image();
-  }
+        names_(std::move(names)) {}
 
   [[nodiscard]] std::string describe() const override { return description_; }
   [[nodiscard]] std::optional<std::string> tag() const override { return tag_; }
@@ -130,23 +127,12 @@ class DockerArchiveDestination final : public ClosedDestination {
             .keeps_manifest = false};
   }
 
-  // What earlier images brought.
-  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    return members().size_of(member_of(descriptor)) == descriptor.size;
-  }
-  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
-                                                       std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    return members().size_of(docker_archive_layer(digest));
-  }
-
   // The config, and layers that the source has plain already: the others come as streams.
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
     const Descriptor& descriptor = blob.descriptor;
     const std::string member = member_of(descriptor);
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     if (!is_config(descriptor)) {
       if (!members().claim(member, descriptor.size)) return 0;
       file().add({.name = member, .size = descriptor.size},
@@ -170,7 +156,7 @@ class DockerArchiveDestination final : public ClosedDestination {
 
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         std::stop_token stop) override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     const std::unique_ptr<DigestingSource> source = blob.open(0);
     std::optional<Descriptor> made;
     if (blob.expected) {
@@ -195,7 +181,7 @@ class DockerArchiveDestination final : public ClosedDestination {
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
     const Manifest manifest = image_manifest(descriptor, bytes, "a docker-archive");
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     DockerArchiveImage image{manifest.config().digest, {}, names_, {}};
     for (const Descriptor& layer : manifest.layers()) {
       if (!members().size_of(docker_archive_layer(layer.digest)))
@@ -206,22 +192,17 @@ class DockerArchiveDestination final : public ClosedDestination {
     image_ = std::move(image);
   }
 
-  void finish(std::stop_token stop) override {
-    archive_->keep(*image_);
-    is_kept_ = true;
-    if (images_ == Images::only) archive_->finish(std::move(stop));
-  }
-
  private:
-  [[nodiscard]] NewArchive& members() const noexcept { return archive_->members(); }
-  [[nodiscard]] ArchiveFile& file() const noexcept { return members().file(); }
-
   static bool is_config(const Descriptor& blob) {
     return blob.media_type == media_type::kDockerConfig;
   }
-  static std::string member_of(const Descriptor& blob) {
-    return is_config(blob) ? docker_archive_config(blob.digest) : docker_archive_layer(blob.digest);
+  [[nodiscard]] std::string layer_member(const Digest& digest) const override {
+    return docker_archive_layer(digest);
   }
+  [[nodiscard]] std::string member_of(const Descriptor& blob) const override {
+    return is_config(blob) ? docker_archive_config(blob.digest) : layer_member(blob.digest);
+  }
+  void keep() override { archive_.keep(*image_); }
 
   void add(TarHeader header, std::string_view content = {}) const {
     if (members().claim(header.name)) file().add(std::move(header), content);
@@ -229,7 +210,7 @@ class DockerArchiveDestination final : public ClosedDestination {
 
   // Once an image is in, all that belongs to its config is.
   void add_legacy_layers(DockerArchiveImage& image) const {
-    if (const DockerArchiveImage* const known = archive_->find(image.config)) {
+    if (const DockerArchiveImage* const known = archive_.find(image.config)) {
       if (known->diff_ids != image.diff_ids)
         throw Error(ErrorKind::integrity, "it does not list the layers of the manifest");
       image.legacy_id = known->legacy_id;
@@ -249,15 +230,12 @@ class DockerArchiveDestination final : public ClosedDestination {
     if (!legacy.empty()) image.legacy_id = legacy.back().id;
   }
 
-  const std::shared_ptr<DockerArchive> archive_;
-  const Images images_;
+  DockerArchive& archive_;
   const std::string description_;
   const std::optional<std::string> tag_;
   const std::vector<RegistryReference> names_;
-  std::mutex mutex_;
   std::string config_;
   std::optional<DockerArchiveImage> image_;  // once it is in the file
-  bool is_kept_ = false;
 };
 
 std::unique_ptr<ImageDestination> DockerArchive::next(const ImageReference& reference) {
@@ -293,9 +271,9 @@ std::unique_ptr<ImageDestination> open_docker_archive_stream(
     const std::string& temporary_directory) {
   auto archive =
       std::make_shared<DockerArchive>(std::move(stream), description, temporary_directory);
-  return std::make_unique<DockerArchiveDestination>(
-      std::move(archive), DockerArchiveDestination::Images::only, std::move(description),
-      image.tag(), std::vector{image});
+  return std::make_unique<DockerArchiveDestination>(archive, DockerArchiveDestination::Images::only,
+                                                    std::move(description), image.tag(),
+                                                    std::vector{image});
 }
 
 std::shared_ptr<SharedArchive> open_shared_docker_archive(const std::string& path,

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "transport/archive_file.h"
+#include "transport/closed_destination.h"
 
 #include <tug/reference.h>
 #include <tug/transport.h>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -48,6 +50,7 @@ class NewArchive {
       : file_(std::move(stream), std::move(name), std::move(temporary_directory)) {}
 
   [[nodiscard]] ArchiveFile& file() noexcept { return file_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
 
   // --- images
 
@@ -60,8 +63,11 @@ class NewArchive {
   // --- members, of the images that are in and of the one that is being written
 
   [[nodiscard]] std::optional<std::uint64_t> size_of(std::string_view member) const;
-  // Whoever is told true writes it next. Throws Error(limit) for more than can be read.
+  // Whoever is told true writes it next. Throws Error(limit) for more than can be read,
+  // Error(integrity) for one that is in with another size: nobody would compare its content.
   [[nodiscard]] bool claim(const std::string& member, std::uint64_t size = 0);
+  // Whether it is in. Throws as claim().
+  [[nodiscard]] bool has(std::string_view member, std::uint64_t size) const;
 
   // Throws Error(local) when a part of an image could not be taken out: then the archive gets no
   // end.
@@ -76,6 +82,67 @@ class NewArchive {
   std::uint64_t begin_ = 0;
   std::vector<std::string> new_members_;
   std::vector<std::string> new_names_;
+};
+
+// Either kind of archive. A resource; the images on their way into it share it.
+class WrittenArchive : public SharedArchive {
+ public:
+  [[nodiscard]] NewArchive& members() noexcept { return members_; }
+
+ protected:
+  WrittenArchive(std::string path, std::string temporary_directory)
+      : members_(std::move(path), std::move(temporary_directory)) {}
+  WrittenArchive(UniqueFd stream, std::string name, std::string temporary_directory)
+      : members_(std::move(stream), std::move(name), std::move(temporary_directory)) {}
+  // Of the list of the images, which is about to have so many bytes. Throws Error(limit).
+  void check_list(std::string_view member, std::size_t bytes) const;
+
+ private:
+  NewArchive members_;
+};
+
+// An image on its way into one: in after finish(), and gone when it is destroyed before that.
+class ArchivedImage : public ClosedDestination {
+ public:
+  enum class Images { only, one_of_many };
+
+  ~ArchivedImage() override {
+    if (!is_kept_) members().drop_image();
+  }
+
+  // What earlier images brought.
+  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) final {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(member_of(descriptor)) == descriptor.size;
+  }
+  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
+                                                       std::stop_token) final {
+    const std::lock_guard lock(mutex_);
+    return members().size_of(layer_member(digest));
+  }
+  void finish(std::stop_token stop) final;
+
+ protected:
+  // Throws as SharedArchive::next(). With Images::only the archive is finished with it.
+  ArchivedImage(std::shared_ptr<WrittenArchive> archive, Images images,
+                const std::vector<std::string>& names);
+
+  [[nodiscard]] virtual std::string layer_member(const Digest& digest) const = 0;
+  [[nodiscard]] virtual std::string member_of(const Descriptor& blob) const {
+    return layer_member(blob.digest);
+  }
+  // It is whole: the archive's list gets it.
+  virtual void keep() = 0;
+
+  [[nodiscard]] NewArchive& members() const noexcept { return archive_->members(); }
+  [[nodiscard]] ArchiveFile& file() const noexcept { return members().file(); }
+  std::mutex& mutex() noexcept { return mutex_; }
+
+ private:
+  const std::shared_ptr<WrittenArchive> archive_;
+  const Images images_;
+  std::mutex mutex_;
+  bool is_kept_ = false;
 };
 
 }  // namespace tug

@@ -1,5 +1,5 @@
 // The oci-archive: transport as a destination.
-#include "base/strings.h"
+#include "oci/json.h"
 #include "stream/file_source.h"
 #include "transport/closed_destination.h"
 #include "transport/new_archive.h"
@@ -20,31 +20,28 @@ namespace {
 constexpr unsigned kFileMode = 0644;
 constexpr unsigned kDirectoryMode = 0755;
 
-class OciArchive final : public SharedArchive, public std::enable_shared_from_this<OciArchive> {
+class OciArchive final : public WrittenArchive, public std::enable_shared_from_this<OciArchive> {
  public:
-  OciArchive(std::string path, const std::string& temporary_directory, ImageForm::Layers layers,
+  OciArchive(std::string path, std::string temporary_directory, ImageForm::Layers layers,
              std::function<void(std::string_view)> note)
-      : layers_(layers), note_(std::move(note)), members_(std::move(path), temporary_directory) {}
+      : WrittenArchive(std::move(path), std::move(temporary_directory)),
+        layers_(layers),
+        note_(std::move(note)) {}
 
   std::unique_ptr<ImageDestination> next(const ImageReference& reference) override;
   void finish(std::stop_token) override {
-    members_.require_whole();
-    members_.file().add({.name = std::string(kLayoutIndex), .mode = kFileMode}, index_.bytes());
-    members_.file().add({.name = std::string(kLayoutFile), .mode = kFileMode}, kNewLayout);
-    members_.file().finish();
+    members().require_whole();
+    members().file().add({.name = std::string(kLayoutIndex), .mode = kFileMode}, index_.dump());
+    members().file().add({.name = std::string(kLayoutFile), .mode = kFileMode}, kNewLayout);
+    members().file().finish();
   }
 
-  [[nodiscard]] NewArchive& members() noexcept { return members_; }
   [[nodiscard]] ImageForm::Layers layers() const noexcept { return layers_; }
   void keep(const Descriptor& image, const std::string& name) {
-    std::string index = index_with_image(index_, image, name);
-    if (index.size() > kMaxManifestBytes) {
-      throw Error(ErrorKind::limit, std::string(kLayoutIndex) + " of " + members_.file().path() +
-                                        " would be longer than " + human_bytes(kMaxManifestBytes))
-          .set_hint("use another archive for more images");
-    }
-    members_.keep_image();
-    index_ = Index::parse(std::move(index));
+    const std::size_t bytes = index_bytes_ + layout_entry(image, name).dump().size() + 1;
+    check_list(kLayoutIndex, bytes);
+    index_bytes_ = bytes;
+    put_layout_entry(index_, image, name);
     if (media_type::is_docker(image.media_type) && note_) {
       note_(image.digest.str() + " is a Docker manifest (" + image.media_type +
             "); it is in the layout as it is, with its digest");
@@ -54,23 +51,20 @@ class OciArchive final : public SharedArchive, public std::enable_shared_from_th
  private:
   const ImageForm::Layers layers_;
   const std::function<void(std::string_view)> note_;
-  NewArchive members_;
-  Index index_ = Index::parse(std::string(kNewIndex));
+  Json index_ = Json::parse(kNewIndex);
+  std::size_t index_bytes_ = kNewIndex.size();  // at most
 };
 
 // One image of it.
-class OciArchiveDestination final : public ClosedDestination {
+class OciArchiveDestination final : public ArchivedImage {
  public:
-  enum class Images { only, one_of_many };
-
-  OciArchiveDestination(std::shared_ptr<OciArchive> archive, Images images, OciReference reference)
-      : archive_(std::move(archive)), images_(images), reference_(std::move(reference)) {
-    members().begin_image(reference_.name.empty() ? std::vector<std::string>{}
-                                                  : std::vector{reference_.name});
-  }
-  ~OciArchiveDestination() override {
-    if (!is_kept_) members().drop_image();
-  }
+  OciArchiveDestination(const std::shared_ptr<OciArchive>& archive, Images images,
+                        OciReference reference)
+      : ArchivedImage(
+            archive, images,
+            reference.name.empty() ? std::vector<std::string>{} : std::vector{reference.name}),
+        archive_(*archive),
+        reference_(std::move(reference)) {}
 
   [[nodiscard]] std::string describe() const override { return reference_.str(); }
   [[nodiscard]] std::optional<std::string> tag() const override {
@@ -78,23 +72,12 @@ class OciArchiveDestination final : public ClosedDestination {
   }
   [[nodiscard]] Intake intake() const override { return {.in_order = true}; }
   [[nodiscard]] ImageForm form() const override {
-    return {.format = ManifestFormat::oci, .layers = archive_->layers()};
-  }
-
-  // What earlier images brought.
-  [[nodiscard]] bool has_blob(const Descriptor& descriptor, std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    return members().size_of(path_of(descriptor.digest)) == descriptor.size;
-  }
-  [[nodiscard]] std::optional<std::uint64_t> blob_size(const Digest& digest,
-                                                       std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    return members().size_of(path_of(digest));
+    return {.format = ManifestFormat::oci, .layers = archive_.layers()};
   }
 
   std::uint64_t put_blob(const Blob& blob, const SentCallback& sent,
                          std::stop_token stop) override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     const Descriptor& descriptor = blob.descriptor;
     if (!begin(descriptor)) return 0;
     const std::string name = path_of(descriptor.digest);
@@ -106,7 +89,7 @@ class OciArchiveDestination final : public ClosedDestination {
   }
   Descriptor put_stream(const StreamedBlob& blob, const SentCallback& sent,
                         std::stop_token stop) override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     add_directory(Digest::of(""));  // SHA-256, as every digest that is made here
     const std::unique_ptr<DigestingSource> source = blob.open(0);
     std::optional<Descriptor> made;
@@ -121,21 +104,17 @@ class OciArchiveDestination final : public ClosedDestination {
   }
   void put_manifest(const Descriptor& descriptor, const std::string& bytes,
                     const std::optional<std::string>&, std::stop_token) override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     if (begin(descriptor))
       file().add({.name = path_of(descriptor.digest), .mode = kFileMode}, bytes);
     top_ = descriptor;  // it is put last
   }
 
-  void finish(std::stop_token stop) override {
-    archive_->keep(*top_, reference_.name);
-    is_kept_ = true;
-    if (images_ == Images::only) archive_->finish(std::move(stop));
-  }
-
  private:
-  [[nodiscard]] NewArchive& members() const noexcept { return archive_->members(); }
-  [[nodiscard]] ArchiveFile& file() const noexcept { return members().file(); }
+  [[nodiscard]] std::string layer_member(const Digest& digest) const override {
+    return path_of(digest);
+  }
+  void keep() override { archive_.keep(*top_, reference_.name); }
 
   static std::string path_of(const Digest& digest) {
     return blob_path(std::string(kLayoutBlobs), digest);
@@ -143,7 +122,7 @@ class OciArchiveDestination final : public ClosedDestination {
 
   // False when the blob is there already.
   bool begin(const Descriptor& blob) {
-    if (members().size_of(path_of(blob.digest))) return false;
+    if (members().has(path_of(blob.digest), blob.size)) return false;
     add_directory(blob.digest);
     return members().claim(path_of(blob.digest), blob.size);
   }
@@ -158,12 +137,9 @@ class OciArchiveDestination final : public ClosedDestination {
     }
   }
 
-  const std::shared_ptr<OciArchive> archive_;
-  const Images images_;
+  OciArchive& archive_;
   const OciReference reference_;
-  std::mutex mutex_;
   std::optional<Descriptor> top_;
-  bool is_kept_ = false;
 };
 
 std::unique_ptr<ImageDestination> OciArchive::next(const ImageReference& reference) {
@@ -181,8 +157,8 @@ std::unique_ptr<ImageDestination> open_oci_archive_destination(
   check_destination(reference);
   auto archive =
       std::make_shared<OciArchive>(reference.path, temporary_directory, layers, std::move(note));
-  return std::make_unique<OciArchiveDestination>(std::move(archive),
-                                                 OciArchiveDestination::Images::only, reference);
+  return std::make_unique<OciArchiveDestination>(archive, OciArchiveDestination::Images::only,
+                                                 reference);
 }
 
 std::shared_ptr<SharedArchive> open_shared_oci_archive(const std::string& path,

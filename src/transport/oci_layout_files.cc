@@ -31,13 +31,6 @@ bool names(const Json& entry, const Descriptor& image) {
          size->as_uint() == image.size;
 }
 
-Json new_entry(const Descriptor& image, const std::string& name) {
-  Json entry = Json::object();
-  update_descriptor(entry, image);
-  if (!name.empty()) entry.set("annotations", Json::object({{kRefName, name}}));
-  return entry;
-}
-
 bool is_alphanumeric(char c) noexcept {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
@@ -111,8 +104,19 @@ bool is_ref_name(std::string_view name) noexcept {
   return after_alphanumeric;
 }
 
+Json layout_entry(const Descriptor& image, const std::string& name) {
+  Json entry = Json::object();
+  update_descriptor(entry, image);
+  if (!name.empty()) entry.set("annotations", Json::object({{kRefName, name}}));
+  return entry;
+}
+
 std::string index_with_image(const Index& index, const Descriptor& image, const std::string& name) {
   Json document = Json::parse(index.bytes());
+  return put_layout_entry(document, image, name) ? document.dump() : index.bytes();
+}
+
+bool put_layout_entry(Json& document, const Descriptor& image, const std::string& name) {
   Json* list = document.find("manifests");
   if (list == nullptr || list->as_array() == nullptr) {  // null, as Go writes an empty list
     document.set("manifests", Json::array());
@@ -125,20 +129,20 @@ std::string index_with_image(const Index& index, const Descriptor& image, const 
   auto place = std::find_if(entries.begin(), entries.end(), is_named);
   if (place != entries.end()) {
     const auto others = std::remove_if(place + 1, entries.end(), is_named);
-    if (names(*place, image) && others == entries.end()) return index.bytes();
+    if (names(*place, image) && others == entries.end()) return false;
     entries.erase(others, entries.end());
   } else {
     place = std::find_if(entries.begin(), entries.end(), [&](const Json& entry) {
       return entry_name(entry).empty() && names(entry, image);
     });
-    if (place != entries.end() && name.empty()) return index.bytes();
+    if (place != entries.end() && name.empty()) return false;
   }
   if (place == entries.end()) {
-    entries.push_back(new_entry(image, name));
+    entries.push_back(layout_entry(image, name));
   } else if (!names(*place, image) || !is_named(*place)) {
-    *place = new_entry(image, name);
+    *place = layout_entry(image, name);
   }
-  return document.dump();
+  return true;
 }
 
 }  // namespace tug

@@ -2,6 +2,7 @@
 #ifndef TUG_TRANSPORT_OCI_LAYOUT_FILES_H_
 #define TUG_TRANSPORT_OCI_LAYOUT_FILES_H_
 
+#include "oci/json.h"
 #include "transport/image_directory.h"
 #include "transport/image_files.h"
 
@@ -56,6 +57,10 @@ bool is_ref_name(std::string_view name) noexcept;
 // same already. An entry of the same name is replaced where it stands; else one of the same image
 // without a name is, as containers/image does it.
 std::string index_with_image(const Index& index, const Descriptor& image, const std::string& name);
+// The same in the document that an index.json is; false when nothing changes.
+bool put_layout_entry(Json& index, const Descriptor& image, const std::string& name);
+// The entry that it gets there.
+Json layout_entry(const Descriptor& image, const std::string& name);
 
 }  // namespace tug
 
