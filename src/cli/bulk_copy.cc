@@ -63,8 +63,16 @@ Images images_of(Context& context, const Arguments& arguments) {
   }
   if (const auto text = arguments.value("shard")) {
     const Shard shard = Shard::parse(*text);
-    images.elsewhere = std::erase_if(
-        images.pairs, [&](const ImagePair& pair) { return !shard.has(pair.destination); });
+    // However an archive's path is written in the list, its first line decides.
+    std::map<std::string, ImageReference> first;
+    for (const ImagePair& pair : images.pairs) {
+      if (const auto place = archive_place(pair.destination))
+        first.emplace(place->file, pair.destination);
+    }
+    images.elsewhere = std::erase_if(images.pairs, [&](const ImagePair& pair) {
+      const auto place = archive_place(pair.destination);
+      return !shard.has(place ? first.at(place->file) : pair.destination);
+    });
   }
   return images;
 }
@@ -82,7 +90,7 @@ class Archives {
       const auto place = archive_place(destination);
       if (!place) continue;
       const auto [other, is_new] = known.emplace(place->file, archives_.size());
-      if (is_new) archives_.push_back({destination, {}, nullptr});
+      if (is_new) archives_.push_back({destination, place->path, {}, nullptr});
       Archive& archive = archives_[other->second];
       if (archive.first.transport != destination.transport) {
         throw Error(ErrorKind::usage,
@@ -94,6 +102,10 @@ class Archives {
   }
 
   [[nodiscard]] bool empty() const noexcept { return archives_.empty(); }
+  // Throws what none of their images could be copied for: one that is there already.
+  void look() const {
+    for (const Archive& archive : archives_) (void)copier_.open_archive(archive.first);
+  }
 
   // In the order of the list: an archive with its first image.
   [[nodiscard]] std::vector<ImageGroup> groups() {
@@ -105,8 +117,9 @@ class Archives {
       }
       Archive& archive = archives_[archive_of_[image]];
       if (archive.images.front() != image) continue;
-      const std::string& rest = archive.first.rest;
-      groups.push_back({archive.images, rest.substr(0, rest.find(':')),
+      const bool stays = archive.first.transport == Transport::docker_archive;
+      groups.push_back({archive.images, archive.path,
+                        stays ? "remove " + archive.path + " to write it with all its images" : "",
                         [this, &archive](bool is_wanted, const std::stop_token& stop) {
                           const auto open = std::exchange(archive.open, nullptr);
                           if (is_wanted && !copier_.options().dry_run) open->finish(stop);
@@ -128,6 +141,7 @@ class Archives {
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
   struct Archive {
     ImageReference first;
+    std::string path;
     std::vector<std::size_t> images;
     std::shared_ptr<SharedArchive> open;
   };
@@ -138,13 +152,7 @@ class Archives {
   std::vector<std::size_t> archive_of_;  // parallel to the pairs
 };
 
-bool fills_stdout(const std::vector<ImagePair>& pairs) {
-  return std::any_of(pairs.begin(), pairs.end(),
-                     [](const ImagePair& pair) { return takes_stdout(pair.destination); });
-}
-
-void check_archives(const Arguments& arguments, const std::vector<ImagePair>& pairs,
-                    const Archives& archives) {
+void check_archives(const Arguments& arguments, bool fills_stdout, const Archives& archives) {
   if (archives.empty()) return;
   if (arguments.has("additional-tag")) {
     throw Error(ErrorKind::usage,
@@ -152,8 +160,9 @@ void check_archives(const Arguments& arguments, const std::vector<ImagePair>& pa
                 "their own")
         .set_hint("an image may stand in the list once for each name");
   }
-  if (fills_stdout(pairs) && arguments.flag("json"))
+  if (fills_stdout && arguments.flag("json"))
     throw Error(ErrorKind::usage, "--json prints to standard output, where the archive goes");
+  if (!arguments.flag("keep-going")) archives.look();
 }
 
 }  // namespace
@@ -190,14 +199,16 @@ int run_bulk_copy(Context& context, const Arguments& arguments) {
   Images images = images_of(context, arguments);
   ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
   Archives archives(copier, images.pairs);
-  check_archives(arguments, images.pairs, archives);
   const bool dry_run = copier.options().dry_run;
-  BulkTally::Style style{.quiet = arguments.flag("quiet") || fills_stdout(images.pairs),
-                         .json = arguments.flag("json"),
-                         .dry_run = dry_run};
-  if (!archives.empty())
-    style.hint = "an archive holds those that were copied; remove it to write it with all";
-  BulkTally tally(images.pairs, style, display);
+  const bool fills_stdout =
+      !dry_run && std::any_of(images.pairs.begin(), images.pairs.end(),
+                              [](const ImagePair& pair) { return takes_stdout(pair.destination); });
+  check_archives(arguments, fills_stdout, archives);
+  BulkTally tally(images.pairs,
+                  {.quiet = arguments.flag("quiet") || fills_stdout,
+                   .json = arguments.flag("json"),
+                   .dry_run = dry_run},
+                  display);
   std::vector<ImageGroup> groups = archives.groups();
   copy_images(groups, jobs, arguments.flag("keep-going"), context.stop(), tally,
               [&](std::size_t image, Progress& progress, const std::stop_token& stop) {

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -18,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kDefaultJobs = 4;
 constexpr std::int64_t kMostJobs = 64;
-// How many of the images that were not copied an error names.
+// How many of the images that were not copied, and of the files, an error names.
 constexpr std::size_t kMaxNamed = 20;
 
 // The notes of one of many images say which.
@@ -30,6 +32,13 @@ class NamedProgress : public CopyProgress {
     CopyProgress::note(destination() + ": " + std::string(text));
   }
 };
+
+std::string named_of(const std::vector<std::string>& all) {
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kMaxNamed));
+  std::string text = join({all.begin(), end}, ", ");
+  if (all.size() > kMaxNamed) text += fmt::format(" and {} more", all.size() - kMaxNamed);
+  return text;
+}
 
 std::string copied_line(const std::string& source, const std::string& destination,
                         const CopyReport& report) {
@@ -49,21 +58,42 @@ std::string copied_line(const std::string& source, const std::string& destinatio
 // Any thread.
 class BulkLoop {
  public:
-  BulkLoop(bool keep_going, BulkStory& story, const CopyImage& copy)
-      : keep_going_(keep_going), story_(story), copy_(copy) {}
+  BulkLoop(const std::vector<ImageGroup>& groups, bool keep_going, BulkStory& story,
+           const CopyImage& copy)
+      : groups_(groups),
+        keep_going_(keep_going),
+        story_(story),
+        copy_(copy),
+        copied_(groups.size()) {}
 
   [[nodiscard]] std::size_t done() const noexcept { return done_; }
   [[nodiscard]] bool has_failures() const noexcept { return failures_ != 0; }
+  // What the story has thrown.
+  [[nodiscard]] std::exception_ptr untold() const { return untold_; }
 
   // Throws what stops the others.
   void copy_group(const ImageGroup& group, const std::stop_token& stop) {
-    try {
-      if (!copy_into(group, stop) && !group.file.empty()) story_.not_written(group.file);
-    } catch (const Error& error) {
-      if (!group.file.empty() && error.kind() != ErrorKind::interrupted)
-        story_.not_written(group.file);
-      throw;
+    const std::vector<Copied> copied = copy_all(group, stop);
+    copied_[static_cast<std::size_t>(&group - groups_.data())] = copied.size();
+    for (const Copied& each : copied) {
+      ++done_;
+      tell([&] { story_.succeeded(each.image, each.report); });
     }
+  }
+
+  void tell_of_files() {
+    std::vector<std::string> not_written;
+    std::string hint;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      const ImageGroup& group = groups_[i];
+      if (group.file.empty()) continue;
+      if (copied_[i] == 0) {
+        not_written.push_back(group.file);
+      } else if (copied_[i] < group.images.size() && hint.empty()) {
+        hint = group.hint;
+      }
+    }
+    story_.files_left(not_written, hint);
   }
 
  private:
@@ -72,8 +102,8 @@ class BulkLoop {
     CopyReport report;
   };
 
-  // Whether any image is there.
-  bool copy_into(const ImageGroup& group, const std::stop_token& stop) {
+  // Those that are there.
+  std::vector<Copied> copy_all(const ImageGroup& group, const std::stop_token& stop) {
     std::vector<Copied> copied;
     for (const std::size_t image : group.images) {
       const std::unique_ptr<CopyProgress> progress = story_.progress(image);
@@ -90,14 +120,21 @@ class BulkLoop {
         std::vector<std::size_t> images;
         for (const Copied& each : copied) images.push_back(each.image);
         fail(images, error);
-        return false;
+        copied.clear();
       }
     }
-    for (const Copied& each : copied) {
-      ++done_;
-      story_.succeeded(each.image, each.report);
+    return copied;
+  }
+
+  template <typename Words>
+  void tell(const Words& words) {
+    try {
+      words();
+    } catch (const Error&) {
+      const std::lock_guard lock(mutex_);
+      if (!untold_) untold_ = std::current_exception();
+      throw;
     }
-    return !copied.empty();
   }
 
   // In a catch block; returns when the others are to be copied all the same.
@@ -105,16 +142,20 @@ class BulkLoop {
     if (error.kind() == ErrorKind::interrupted) throw;
     for (const std::size_t image : images) {
       ++failures_;
-      story_.failed(image, error);
+      tell([&] { story_.failed(image, error); });
     }
     if (!keep_going_) throw;
   }
 
+  const std::vector<ImageGroup>& groups_;
   const bool keep_going_;
   BulkStory& story_;
   const CopyImage& copy_;
+  std::vector<std::size_t> copied_;  // of each group, once it is finished; each by its own thread
   std::atomic<std::size_t> done_ = 0;
   std::atomic<std::size_t> failures_ = 0;
+  std::mutex mutex_;
+  std::exception_ptr untold_;
 };
 
 }  // namespace
@@ -139,7 +180,7 @@ std::vector<ImageGroup> single_images(std::size_t count) {
 
 bool copy_images(std::vector<ImageGroup>& groups, std::size_t jobs, bool keep_going,
                  const std::stop_token& stop, BulkStory& story, const CopyImage& copy) {
-  BulkLoop loop(keep_going, story, copy);
+  BulkLoop loop(groups, keep_going, story, copy);
   try {
     parallel_for_each(groups, jobs, stop,
                       [&](const ImageGroup& group, const std::stop_token& stop_group) {
@@ -152,8 +193,10 @@ bool copy_images(std::vector<ImageGroup>& groups, std::size_t jobs, bool keep_go
       throw Error(ErrorKind::interrupted,
                   fmt::format("{} ({} of {} images were done)", error.what(), loop.done(), all));
     }
-    if (!loop.has_failures()) throw;  // it could not be said
+    if (loop.untold()) std::rethrow_exception(loop.untold());
+    if (!loop.has_failures()) throw;
   }
+  if (loop.has_failures()) loop.tell_of_files();
   return !loop.has_failures();
 }
 
@@ -195,9 +238,10 @@ void BulkTally::failed(std::size_t image, const Error& error) {
   log_line(Level::error, error.what());
 }
 
-void BulkTally::not_written(const std::string& file) {
-  const std::lock_guard lock(mutex_);
-  not_written_.push_back(file);
+void BulkTally::files_left(const std::vector<std::string>& not_written, const std::string& hint) {
+  if (style_.dry_run) return;
+  not_written_ = not_written;
+  hint_ = hint;
 }
 
 void BulkTally::conclude(std::chrono::duration<double> elapsed,
@@ -215,16 +259,18 @@ void BulkTally::conclude(std::chrono::duration<double> elapsed,
 
 Error BulkTally::failure() const {
   const std::size_t all = images_.size();
-  const std::size_t named = std::min(failed_.size(), kMaxNamed);
-  std::string text = fmt::format(
-      "{} of {} failed: {}", failed_.size(), counted(all, "image"),
-      join({failed_.begin(), failed_.begin() + static_cast<std::ptrdiff_t>(named)}, ", "));
-  if (failed_.size() > named) text += fmt::format(" and {} more", failed_.size() - named);
+  std::string text =
+      fmt::format("{} of {} failed: {}", failed_.size(), counted(all, "image"), named_of(failed_));
   const std::size_t untried = all - done_ - failed_.size();
   if (untried > 0) text += fmt::format("; because of that {} not copied", untried);
-  for (const std::string& file : not_written_) text += fmt::format("; {} is not written", file);
+  if (!not_written_.empty()) {
+    text += fmt::format("; {} {} not written", named_of(not_written_),
+                        not_written_.size() == 1 ? "is" : "are");
+  }
   Error error(ErrorKind::local, std::move(text));
-  error.set_hint(untried > 0 ? "--keep-going copies the others all the same" : style_.hint);
+  error.set_hint(untried > 0      ? "--keep-going copies the others all the same"
+                 : !hint_.empty() ? hint_
+                                  : "the same command again copies what is missing");
   return error;
 }
 

@@ -40,8 +40,9 @@ class BulkStory {
   // May throw Error(local): it could not be said, which ends the run.
   virtual void succeeded(std::size_t image, const CopyReport& report) = 0;
   virtual void failed(std::size_t image, const Error& error) = 0;
-  // The file of a group: not all of its images were copied, or none.
-  virtual void not_written(const std::string& /*file*/) {}
+  // At the end, of the files of groups: those that are not as they were to be.
+  virtual void files_left(const std::vector<std::string>& /*not_written*/,
+                          const std::string& /*hint*/) {}
 };
 
 // Images of a list, by their places in it, that are copied one after the other into one file. They
@@ -49,6 +50,8 @@ class BulkStory {
 struct ImageGroup {
   std::vector<std::size_t> images;
   std::string file = {};  // "": an image that is there by itself
+  // What helps when the file is written without some of its images; "": the same command again.
+  std::string hint = {};
   // Called at their end: `is_wanted`, when any of them was copied. Throws Error.
   std::function<void(bool is_wanted, const std::stop_token& stop)> finish = {};
 };
@@ -62,7 +65,7 @@ using CopyImage =
 // All of them, `jobs` groups at a time. An image that fails stops the others, and no group that it
 // is of is finished, unless it shall be kept going: then those of its group that did not fail are.
 // Returns whether all have succeeded. Throws Error(interrupted) that says how many were done, and
-// what the story throws.
+// before anything else what the story throws.
 bool copy_images(std::vector<ImageGroup>& groups, std::size_t jobs, bool keep_going,
                  const std::stop_token& stop, BulkStory& story, const CopyImage& copy);
 
@@ -75,8 +78,6 @@ class BulkTally : public BulkStory {
     bool dry_run = false;
     // A dry run tells of each blob, not of images alone.
     bool names_blobs = true;
-    // What helps when some were not copied though the others were.
-    std::string hint = "the same command again copies what is missing";
   };
   // The list must outlive this, as must the display.
   BulkTally(const std::vector<ImagePair>& images, Style style, ProgressDisplay& display)
@@ -85,7 +86,7 @@ class BulkTally : public BulkStory {
   std::unique_ptr<CopyProgress> progress(std::size_t image) override;
   void succeeded(std::size_t image, const CopyReport& report) override;
   void failed(std::size_t image, const Error& error) override;
-  void not_written(const std::string& file) override;
+  void files_left(const std::vector<std::string>& not_written, const std::string& hint) override;
 
   // Of the run that has ended. `left_out` are further parts of the line: "2 in other shards".
   // Throws Error when not all images were copied.
@@ -106,6 +107,7 @@ class BulkTally : public BulkStory {
   std::uint64_t bytes_sent_ = 0;
   std::vector<std::string> failed_;
   std::vector<std::string> not_written_;
+  std::string hint_;
 };
 
 }  // namespace tug::cli

@@ -224,11 +224,8 @@ std::vector<Option> limit_options() {
 }
 
 bool takes_stdout(const ImageReference& destination) {
-  if (destination.transport != Transport::docker_archive &&
-      destination.transport != Transport::oci_archive)
-    return false;
-  const std::string path = destination.rest.substr(0, destination.rest.find(':'));
-  return is_standard_output(path);
+  const auto archive = archive_place(destination);
+  return archive && is_standard_output(archive->path);
 }
 
 Copier::Copier(Context& context, const Arguments& arguments, Run run)

@@ -9,6 +9,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -200,7 +201,10 @@ Shard Shard::parse(std::string_view text) {
 
 bool Shard::has(const ImageReference& destination) const {
   constexpr std::size_t kDigits = 15;  // of hexadecimal: 60 bits
-  const Digest digest = Digest::of(place_of(destination));
+  std::string place = place_of(destination);
+  if (const auto archive = archive_place(destination))
+    place = std::filesystem::path(archive->path).lexically_normal().string();
+  const Digest digest = Digest::of(place);
   std::uint64_t hash = 0;
   std::from_chars(digest.hex().data(), digest.hex().data() + kDigits, hash, 16);
   return hash % count + 1 == number;

@@ -43,7 +43,7 @@ struct Shard {
   // Throws Error(usage).
   static Shard parse(std::string_view text);
   // By the SHA-256 of the destination, so that the parts stay when a list is sorted otherwise or
-  // grows.
+  // grows. All images of an archive are in one part: the name in it does not count.
   [[nodiscard]] bool has(const ImageReference& destination) const;
 };
 

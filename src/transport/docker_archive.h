@@ -70,7 +70,7 @@ std::unique_ptr<ImageDestination> open_docker_archive_destination(
 // Throws Error(usage) for a position.
 void check_destination(const DockerArchiveReference& reference);
 
-// The same for several images. An image that is in with its config already gets a further name.
+// A new archive for several images. An image that is in with its config already gets a further name.
 std::shared_ptr<SharedArchive> open_shared_docker_archive(const std::string& path,
                                                           const std::string& temporary_directory);
 

@@ -10,6 +10,8 @@
 
 #include <tug/error.h>
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -57,8 +59,11 @@ OciReference oci_reference(const ImageReference& reference) {
   return OciReference::parse(reference.rest, reference.transport);
 }
 
-// Whether the file is there or not.
+// Whether the file is there or not. A pipe has no path to resolve.
 std::string one_spelling(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
   std::error_code error;
   const std::filesystem::path whole = std::filesystem::absolute(path, error);
   if (error) return path;
@@ -135,13 +140,13 @@ std::optional<ArchivePlace> archive_place(const ImageReference& destination) {
     case Transport::docker_archive: {
       const DockerArchiveReference reference = DockerArchiveReference::parse(destination.rest);
       check_destination(reference);
-      return ArchivePlace{one_spelling(reference.path),
+      return ArchivePlace{reference.path, one_spelling(reference.path),
                           reference.image ? reference.image->str() : std::string()};
     }
     case Transport::oci_archive: {
       const OciReference reference = oci_reference(destination);
       check_destination(reference);
-      return ArchivePlace{one_spelling(reference.path), reference.name};
+      return ArchivePlace{reference.path, one_spelling(reference.path), reference.name};
     }
     default:
       return std::nullopt;

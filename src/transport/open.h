@@ -55,6 +55,7 @@ std::unique_ptr<ImageDestination> open_destination(const ImageReference& referen
 
 // Of a destination that several images can share as one new file.
 struct ArchivePlace {
+  std::string path;  // as it is written
   std::string file;  // the same for every spelling of its path
   std::string name;  // of the image in it; "": none
 };

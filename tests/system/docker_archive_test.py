@@ -383,9 +383,59 @@ class ManyImages(DockerArchive):
         self.assertFalse((self.temp / "all.tar").exists())
         (self.temp / "all.tar").write_bytes(b"anything")
         result = self.bulk(self.three)
-        self.assertIn("doesn't support modifying existing images", result.err)
-        self.assert_failed(result, "because of that 2 not copied; all.tar is not written")
+        self.assert_failure(result, text="doesn't support modifying existing images")
+        result = self.bulk(self.three, "--keep-going")
+        self.assert_failed(result, "3 of 3 images failed: .*; all.tar is not written .hint: the same command")
         self.assertEqual((self.temp / "all.tar").read_bytes(), b"anything")
+
+    def test_what_is_said_of_files(self):
+        """All that are not written are named, also those that nobody began; what could not be said is the error."""
+        path = self.listed([])
+        lines = [f"oci:{self.layout.path}:none:1 docker-archive:first.tar:a:1", f"oci:{self.layout.path}:app:1 oci-archive:second.tar:a:1",
+                 f"oci:{self.layout.path}:base:1 oci-archive:second.tar:b:1"]
+        path.write_text("\n".join(lines))
+        self.assert_failed(self.tug("copy", "--jobs=1", "--from-file", path),
+                           "1 of 3 images failed: docker-archive:first.tar:a:1; because of that 2 not copied; first.tar, second.tar are not written")
+        self.assert_failed(self.tug("copy", "--jobs=1", "-k", "--from-file", path), "first.tar:a:1; first.tar is not written .hint: the same command again")
+        path.write_text("\n".join([*lines, f"oci:{self.layout.path}:base:1 docker-archive:first.tar:b:1"]))
+        self.assert_failed(self.tug("copy", "--jobs=1", "-k", "--from-file", path), "first.tar:a:1 .hint: remove first.tar to write it with all its images")
+        (self.temp / "first.tar").unlink()
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([case.TUG, "copy", "--jobs=1", "-k", "--from-file", path], env=self.environment, cwd=self.temp, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr.splitlines()[-1], "cannot write to standard output|standard output: No space left|No space left on device")
+
+    def test_shards(self):
+        """An archive is whole in one of them, however the list spells it."""
+        path = self.listed([])
+        spelled = ("all.tar", "./all.tar", str(self.temp / "all.tar"))
+        path.write_text("".join(f"oci:{self.layout.path}:{name}:1 docker-archive:{archive}:r.example/{name}:1\n"
+                                for name, archive in zip(self.images, spelled, strict=True)))
+        results = [self.assert_success(self.tug("copy", "--from-file", path, f"--shard={number}/5")) for number in range(1, 6)]
+        self.assertEqual(sorted(result.out.count("Copied ") for result in results), [0, 0, 0, 0, 3])
+        self.assertEqual(self.tug("list-tags", "docker-archive:all.tar").json()["Tags"], [f"r.example/{name}:1" for name in self.images])
+
+    def test_a_size_that_is_not_so(self):
+        """Of a blob that an earlier image brought, which nobody reads again."""
+        manifest = self.layout.read_json(self.layout.descriptor("base:1"))
+        for part in ("layers", "config"):
+            with self.subTest(part):
+                wrong = json.loads(json.dumps(manifest))
+                (wrong["layers"][0] if part == "layers" else wrong["config"])["size"] += 1
+                self.layout.add(self.layout.json_blob(wrong, layouts.OCI_MANIFEST), ref="wrong:1")
+                result = self.bulk([("base:1", ":a:1"), ("wrong:1", ":b:1")], archive="oci-archive:all.tar")
+                self.assertEqual(result.code, 1, str(result))
+                self.assertIn("bytes", result.err)
+                self.assertFalse((self.temp / "all.tar").exists())
+
+    def test_many_names(self):
+        """Of one image are no more layers in manifest.json."""
+        self.layout.add(self.layout.image([{f"{number}": b"x"} for number in range(100)]), ref="tall:1")
+        path = self.listed([])
+        path.write_text("".join(f"oci:{self.layout.path}:tall:1 docker-archive:all.tar:n:{number}\n" for number in range(700)))
+        self.assert_success(self.tug("copy", "--quiet", "--from-file", path))
+        self.assertEqual(len(self.tug("list-tags", "docker-archive:all.tar").json()["Tags"]), 700)
 
     def test_an_archive_for_each(self):
         """Any number of them in a list: none is open for longer than it is written."""
@@ -424,6 +474,13 @@ class ManyImages(DockerArchive):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"broke off is in it", result.stderr)
         self.assertFalse(b"manifest.json" in result.stdout)
+        path = self.listed([])
+        path.write_text("".join(f"oci:{self.layout.path}:{name}:1 docker-archive:{pipe}:{name}:1\n"
+                                for name, pipe in zip(self.images, ("/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"), strict=True)))
+        piped = subprocess.run([case.TUG, "copy", "--from-file", path], env=self.environment, cwd=self.temp, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, check=True)
+        (self.temp / "piped.tar").write_bytes(piped.stdout)
+        self.assertEqual(len(self.skopeo("list-tags", "docker-archive:piped.tar").json()["Tags"]), 3)
 
     def test_dry_run(self):
         result = self.assert_success(self.bulk(self.three, "--dry-run"))
@@ -431,6 +488,8 @@ class ManyImages(DockerArchive):
         self.assertFalse((self.temp / "all.tar").exists())
         (self.temp / "all.tar").write_bytes(b"anything")
         self.assertIn("doesn't support modifying existing images", self.bulk(self.three, "--dry-run").err)
+        result = self.assert_success(self.bulk(self.three, "--dry-run", "--json", archive="docker-archive:/dev/stdout"))
+        self.assertEqual(len(list(map(json.loads, result.out.splitlines()))), 3)
 
 
 @tug_only
