@@ -23,7 +23,7 @@ constexpr std::array kUnsupportedFlags{
     "decryption-key"};
 
 InstanceSelection instance_selection(const Arguments& arguments) {
-  const auto multi_arch = arguments.value("multi-arch");
+  const auto multi_arch = arguments.text("multi-arch");
   const bool all = arguments.flag("all");
   if (all && multi_arch) throw Error(ErrorKind::usage, "--all and --multi-arch exclude each other");
   InstanceSelection selection;
@@ -63,7 +63,7 @@ std::optional<LayerCompression> compression_format(const Arguments& arguments) {
 }
 
 std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
-  const auto format = arguments.value("format");
+  const auto format = arguments.text("format");
   if (!format) return std::nullopt;
   if (*format == "oci") return ManifestFormat::oci;
   if (*format == "v2s2") return ManifestFormat::docker;
