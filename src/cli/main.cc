@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -78,7 +79,14 @@ std::size_t find_verb(const Program& program, const std::vector<std::string>& wo
   return words.size();
 }
 
+// skopeo's verbs that tug does not have.
+constexpr std::array kMissingVerbs{"standalone-sign", "standalone-verify", "generate-sigstore-key",
+                                   "untrusted-signature-dump-without-verification",
+                                   "experimental-image-proxy"};
+
 const Verb& verb_named(const Program& program, const std::string& name) {
+  if (std::find(kMissingVerbs.begin(), kMissingVerbs.end(), name) != kMissingVerbs.end())
+    throw Error(ErrorKind::usage, fmt::format("tug does not have skopeo's command {}", name));
   std::vector<std::string> names;
   for (const Verb& verb : program.verbs) {
     if (name == verb.name) return verb;

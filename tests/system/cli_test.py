@@ -127,6 +127,37 @@ class Usage(SystemTest):
         for flags in (["--require-signed"], ["--tls-details", "x"]):
             self.assert_failure(self.tug(*flags, "copy", HELLO, "docker://127.0.0.1:1/x"), text=flags[0])
 
+    @tug_only
+    def test_what_skopeo_has_and_tug_has_not(self):
+        """Refused by name, not taken for a typing error."""
+        for verb in ("standalone-sign", "standalone-verify", "generate-sigstore-key", "untrusted-signature-dump-without-verification",
+                     "experimental-image-proxy"):
+            self.assert_failure(self.tug(verb, "-o", "x", "a", "b"), text=f"tug does not have skopeo's command {verb}")
+        self.assert_failure(self.tug("inspect", "--manifest-digest=sha512", HELLO), text="--manifest-digest is not supported")
+
+    def test_completion_without_descriptions(self):
+        """skopeo's flag is taken."""
+        self.assertIn("complete", self.assert_success(self.tug("completion", "bash", "--no-descriptions")).out)
+        if not case.IS_SKOPEO:
+            self.assert_failure(self.tug("completion", "powershell"), text="powershell")
+
+    def test_what_is_not_there(self):
+        """The message says what the file was to be."""
+        self.assert_failure(self.tug("copy", "--policy=/nowhere", HELLO, f"dir:{self.temp}/x"), text="loading trust policy: .*open /nowhere")
+        if not case.IS_SKOPEO:
+            result = self.tug("copy", "--insecure-policy", "--dest-daemon-host=unix:///nowhere.sock", HELLO, "docker-daemon:a:b")
+            self.assertRegex(result.err, "connecting to /nowhere.sock: No such file or directory")
+            self.assertNotIn("docker:80", result.err)
+
+    def test_compression_levels(self):
+        """-1 is the default; what a format does not have is said with what it has."""
+        for words in (["--dest-compress-level=-1"], ["--dest-compress-level", "-1"]):
+            self.assert_success(self.tug("copy", "--insecure-policy", "--dest-compress", *words, HELLO, f"dir:{self.temp}/x"))
+        if not case.IS_SKOPEO:
+            for level in ("0", "-2", "10", "99"):
+                self.assert_failure(self.tug("copy", "--insecure-policy", "--dest-compress", f"--dest-compress-level={level}", HELLO, f"dir:{self.temp}/y"),
+                                    text=f"compression level {level} is not one of gzip's: 1 to 9")
+
     def test_missing_value(self):
         """An option without its value."""
         self.assert_failure(self.tug("copy", HELLO, "docker://127.0.0.1:1/x", "--digestfile"), text="digestfile")
