@@ -80,12 +80,14 @@ std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
 }
 
 void refuse_unsupported(const Arguments& arguments) {
+  const auto refuse = [](const char* name) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
+  };
   for (const char* name : kUnsupportedFlags) {
-    if (arguments.has(name)) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
-    }
+    if (arguments.has(name)) refuse(name);
   }
+  if (arguments.text("encrypt-layer")) refuse("encrypt-layer");  // empty too, as in skopeo
 }
 
 // --additional-tag NAME:TAG or TAG: the same repository, another tag. nullopt: another repository.

@@ -74,7 +74,7 @@ bool names_option(const Option& option, const std::string& word, std::string& at
   }
   if (option.short_name == '\0' || !word.starts_with(std::string("-") + option.short_name))
     return false;
-  attached = word.substr(2);
+  attached = word.substr(word.starts_with("-" + std::string(1, option.short_name) + "=") ? 3 : 2);
   return true;
 }
 

@@ -115,7 +115,7 @@ class Usage(SystemTest):
             "src-username", "src-password", "src-cert-dir", "dest-cert-dir", "sign-by", "sign-passphrase-file", "sign-by-sigstore-private-key",
             "encryption-key", "decryption-key", "src-daemon-host", "dest-daemon-host")]
         self.assert_success(self.tug("--insecure-policy", "copy", *flags, HELLO, f"dir:{self.temp}/x"))
-        for flag in ("--src-creds", "--dest-creds", "--format", "--multi-arch", "--retry-times", "--command-timeout", "--dest-compress-level"):
+        for flag in ("--src-creds", "--dest-creds", "--format", "--multi-arch", "--retry-times", "--command-timeout", "--dest-compress-level", "--encrypt-layer"):
             with self.subTest(flag=flag):
                 self.assert_failure(self.tug("copy", "--insecure-policy", f"{flag}=", HELLO, f"dir:{self.temp}/y"))
         for flags in (["--src-username=x"], ["--src-username="]):

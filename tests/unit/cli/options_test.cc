@@ -35,7 +35,8 @@ Arguments parsed(const Strings& words) {
                                                  {"password", 'p', Kind::value, "PASS", ""},
                                                  {"retry-times", '\0', Kind::value, "N", ""},
                                                  {"registries.d", '\0', Kind::value, "DIR", ""},
-                                                 {"additional-tag", 't', Kind::list, "TAG", ""}}}};
+                                                 {"additional-tag", 't', Kind::list, "TAG", ""},
+                                                 {"config", 'c', Kind::words, "PATH", ""}}}};
   return parse_arguments(groups, words);
 }
 
@@ -87,6 +88,17 @@ TEST_CASE("a flag without its value is named as it was given") {
   check_error(ErrorKind::usage, "flag needs an argument: --format", [] {
     (void)parsed({"a", "--format"});
   });
+}
+
+TEST_CASE("a flag of many words takes them up to the next flag") {
+  for (const Strings& words :
+       {Strings{"-c", "a", "b"}, {"-ca", "b"}, {"-c=a", "b"}, {"--config=a", "b"}}) {
+    CAPTURE(words);
+    CHECK(parsed(words).list("config") == Strings{"a", "b"});
+  }
+  const Arguments arguments = parsed({"-c", "a", "-q", "argument"});
+  CHECK(arguments.list("config") == Strings{"a"});
+  CHECK(arguments.positional() == Strings{"argument"});
 }
 
 TEST_CASE("a name may have a dot") {
