@@ -61,7 +61,7 @@ Images images_of(Context& context, const Arguments& arguments) {
         with_context("destination", [&] { return pairs_below(arguments.positional()[1], listed); });
     images.unnamed = listed.unnamed;
   }
-  if (const auto text = arguments.value("shard")) {
+  if (const auto text = arguments.text("shard")) {
     const Shard shard = Shard::parse(*text);
     // However an archive's path is written in the list, its first line decides.
     std::map<std::string, ImageReference> first;

@@ -17,7 +17,7 @@ namespace {
 std::string user_agent(const Arguments& arguments) {
   const std::string own = "tug/" TUG_VERSION;
   const auto prefix = arguments.value("user-agent-prefix");
-  if (!prefix || prefix->empty()) return own;
+  if (!prefix) return own;
   if (printable(*prefix, prefix->size()) != *prefix)
     throw Error(ErrorKind::usage, "--user-agent-prefix: it has characters that no header may have");
   return *prefix + " " + own;
@@ -97,10 +97,10 @@ std::optional<std::pair<std::string, Secret>> credentials(const Arguments& argum
   std::string flag = prefix + "creds";
   // skopeo's hidden short forms.
   const std::string alias = prefix == "src-" ? "screds" : prefix == "dest-" ? "dcreds" : "";
-  if (!arguments.has(flag) && !alias.empty() && arguments.has(alias)) flag = alias;
-  const auto pair = arguments.value(flag);
-  const auto username = arguments.value(prefix + "username");
-  const auto password = arguments.value(prefix + "password");
+  if (!arguments.text(flag) && !alias.empty() && arguments.text(alias)) flag = alias;
+  const auto pair = arguments.text(flag);
+  const auto username = arguments.text(prefix + "username");
+  const auto password = arguments.text(prefix + "password");
   if (pair && (username || password)) {
     throw Error(ErrorKind::usage,
                 fmt::format("--{} and --{}username exclude each other", flag, prefix));
@@ -110,7 +110,7 @@ std::optional<std::pair<std::string, Secret>> credentials(const Arguments& argum
     throw Error(ErrorKind::usage,
                 fmt::format("--{0}username and --{0}password go together", prefix));
   }
-  if (!username) return std::nullopt;
+  if (!username || (username->empty() && password->empty())) return std::nullopt;
   if (username->empty() || username->find(':') != std::string::npos) {
     throw Error(ErrorKind::usage,
                 fmt::format("--{}username must not be empty or contain a colon", prefix));

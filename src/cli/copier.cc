@@ -23,7 +23,7 @@ constexpr std::array kUnsupportedFlags{
     "decryption-key"};
 
 InstanceSelection instance_selection(const Arguments& arguments) {
-  const auto multi_arch = arguments.value("multi-arch");
+  const auto multi_arch = arguments.text("multi-arch");
   const bool all = arguments.flag("all");
   if (all && multi_arch) throw Error(ErrorKind::usage, "--all and --multi-arch exclude each other");
   InstanceSelection selection;
@@ -63,7 +63,7 @@ std::optional<LayerCompression> compression_format(const Arguments& arguments) {
 }
 
 std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
-  const auto format = arguments.value("format");
+  const auto format = arguments.text("format");
   if (!format) return std::nullopt;
   if (*format == "oci") return ManifestFormat::oci;
   if (*format == "v2s2") return ManifestFormat::docker;
@@ -80,40 +80,50 @@ std::optional<ManifestFormat> manifest_format(const Arguments& arguments) {
 }
 
 void refuse_unsupported(const Arguments& arguments) {
+  const auto refuse = [](const char* name) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
+  };
   for (const char* name : kUnsupportedFlags) {
-    if (arguments.has(name)) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("--{} is not supported: tug neither signs nor encrypts", name));
-    }
+    if (arguments.has(name)) refuse(name);
   }
+  if (arguments.text("encrypt-layer")) refuse("encrypt-layer");  // empty too, as in skopeo
 }
 
-// --additional-tag NAME:TAG or TAG: the same repository, another tag.
-std::string additional_tag(const std::string& text, const RegistryReference& destination) {
+// --additional-tag NAME:TAG or TAG: the same repository, another tag. nullopt: another repository.
+std::optional<std::string> additional_tag(const std::string& text,
+                                          const RegistryReference& destination) {
   if (is_tag(text)) return text;
   const auto colon = text.rfind(':');
   if (colon != std::string::npos && is_tag(text.substr(colon + 1))) {
     const std::string name = text.substr(0, colon);
     if (name == destination.repository() || name == destination.name())
       return text.substr(colon + 1);
-    if (is_repository_name(name) || name.find('/') != std::string::npos) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("--additional-tag: {} is not in the destination's repository {}",
-                              printable(text), destination.name()));
-    }
+    if (is_repository_name(name) || name.find('/') != std::string::npos) return std::nullopt;
   }
   throw Error(ErrorKind::usage,
               fmt::format("--additional-tag: \"{}\" is not a tag", printable(text, 100)));
 }
 
-void add_tags(const Arguments& arguments, const ImageDestination& destination,
+// skopeo has the flag for docker-archive: alone and ignores it elsewhere: under its name what
+// cannot be done is passed over, with a line.
+void add_tags(const Arguments& arguments, const ImageDestination& destination, bool as_skopeo,
               CopyOptions& options) {
-  const std::vector<std::string> texts = arguments.list("additional-tag");
-  if (texts.empty()) return;
+  const auto pass_over = [&](const std::string& why) {
+    if (!as_skopeo) throw Error(ErrorKind::usage, "--additional-tag: " + why);
+    log_line(Level::warning, "--additional-tag is ignored: " + why);
+  };
   const auto repository = destination.repository();
-  if (!repository) throw Error(ErrorKind::usage, "--additional-tag: the destination has no tags");
-  for (const std::string& text : texts)
-    options.additional_tags.push_back(additional_tag(text, *repository));
+  for (const std::string& text : arguments.list("additional-tag")) {
+    if (!repository) {
+      pass_over("the destination has no tags");
+    } else if (auto tag = additional_tag(text, *repository)) {
+      options.additional_tags.push_back(std::move(*tag));
+    } else {
+      pass_over(fmt::format("{} is not in the destination's repository {}", printable(text),
+                            repository->name()));
+    }
+  }
 }
 
 CopyOptions copy_options(const Arguments& arguments, const Context& context) {
@@ -135,7 +145,10 @@ CopyOptions copy_options(const Arguments& arguments, const Context& context) {
   options.preserve_digests = arguments.flag("preserve-digests");
   options.format = manifest_format(arguments);
   options.compression = compression_format(arguments);
-  if (const auto level = arguments.integer("dest-compress-level", -1, 22))
+  // -1 is Go's word for a format's default; which other levels there are the format says.
+  constexpr std::int64_t kAnyLevel = 1000;
+  if (const auto level = arguments.integer("dest-compress-level", -kAnyLevel, kAnyLevel);
+      level && *level != -1)
     options.compression_level = static_cast<int>(*level);
   options.force_compression = arguments.flag("dest-force-compress-format");
   options.use_blob_info_cache = !arguments.flag("no-cache");
@@ -230,6 +243,7 @@ bool takes_stdout(const ImageReference& destination) {
 
 Copier::Copier(Context& context, const Arguments& arguments, Run run)
     : arguments_(arguments),
+      as_skopeo_(context.program() == "skopeo"),
       run_(run),
       policy_(context.policy()),
       options_(checked_options(arguments, context)),
@@ -258,7 +272,7 @@ CopyReport Copier::copy(const ImageReference& from, const TransportOptions& sour
       destination_options.additional_names.push_back(parse_additional_tag(text));
   }
   const auto destination = open_destination(to, destination_options, transports_, stop);
-  if (!has_names) add_tags(arguments_, *destination, options);
+  if (!has_names) add_tags(arguments_, *destination, as_skopeo_, options);
   return execute_copy(*source, *destination, options, environment_, progress, stop);
 }
 

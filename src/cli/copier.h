@@ -62,6 +62,7 @@ class Copier {
                                                   const std::stop_token& stop) const;
 
   const Arguments& arguments_;
+  const bool as_skopeo_;
   const Run run_;
   const Policy policy_;
   const CopyOptions options_;

@@ -56,13 +56,14 @@ int generate_docs(Context& context, const Arguments& arguments) {
 }  // namespace
 
 Verb completion_verb() {
-  return {"completion",
-          "bash|zsh|fish",
-          "Print the completion script for a shell",
-          "Packages install it; by hand, for bash:\n  source <(tug completion bash)",
-          {},
-          1,
-          print_completion};
+  return {
+      "completion",
+      "bash|zsh|fish",
+      "Print the completion script for a shell",
+      "Packages install it; by hand, for bash:\n  source <(tug completion bash)",
+      {{"Completions", {{"no-descriptions", '\0', Option::Kind::flag, "", "", true}}}},  // skopeo's
+      1,
+      print_completion};
 }
 
 Verb generate_docs_verb() {

@@ -169,6 +169,10 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
 
 int run(Context& context, const Arguments& arguments) {
   const std::string& text = arguments.positional()[0];
+  if (arguments.has("manifest-digest")) {
+    throw Error(ErrorKind::usage, "--manifest-digest is not supported by this version of tug")
+        .set_hint("the member Digest is the manifest's digest");
+  }
   if (arguments.flag("raw") && !arguments.value("format").value_or("").empty())
     throw Error(ErrorKind::usage, "raw output does not support format option");
   const ImageReference reference = ImageReference::parse(text);
@@ -193,7 +197,8 @@ Verb inspect_verb() {
          {"config", '\0', Kind::flag, "", "The image's configuration as OCI has it"},
          {"no-tags", 'n', Kind::flag, "", "Do not list the repository's tags"},
          {"format", 'f', Kind::value, "TEMPLATE",
-          "Print what a Go template makes of it, for example '{{.Digest}}'"}}},
+          "Print what a Go template makes of it, for example '{{.Digest}}'"},
+         {"manifest-digest", '\0', Kind::value, "ALGORITHM", "", true}}},  // refused by name
        {"Registry access", std::move(registry)},
        {"Retrying", retry_options()}},
       1,

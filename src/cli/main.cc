@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -34,14 +35,37 @@ int exit_code(const Program& program, const Error& error, const StopOnSignal& si
   return error.kind() == ErrorKind::not_found ? program.not_found_status : program.failure_status;
 }
 
-// The option that a word ("--name", "--name=value") gives; nullptr: none of any verb.
-const Option* option_of(const Program& program, std::string_view word) {
-  const std::string_view name = word.substr(2, word.find('=') - 2);
-  if (const Option* option = find_option(global_options(), name)) return option;
+// `find` in the global options, then in the verbs'.
+template <typename Find>
+const Option* find_in_any_verb(const Program& program, Find find) {
+  if (const Option* option = find(global_options())) return option;
   for (const Verb& verb : program.verbs) {
-    if (const Option* option = find_option(verb.groups, name)) return option;
+    if (const Option* option = find(verb.groups)) return option;
   }
   return nullptr;
+}
+
+[[noreturn]] void refuse_unknown(const Program& program, std::string_view flag) {
+  throw Error(ErrorKind::usage, fmt::format("unknown flag: {}", printable(flag, 60)))
+      .set_hint(fmt::format("\"{} --help\" lists the flags of every verb", program.name));
+}
+
+// Whether the word behind this one ("--name", "--name=value", "-nf", "-fvalue") is its value.
+bool takes_next_word(const Program& program, std::string_view word) {
+  if (word.starts_with("--")) {
+    const std::string_view name = word.substr(2, word.find('=') - 2);
+    const Option* option =
+        find_in_any_verb(program, [&](const auto& groups) { return find_option(groups, name); });
+    if (option == nullptr) refuse_unknown(program, word.substr(0, word.find('=')));
+    return takes_value(*option) && word.find('=') == std::string_view::npos;
+  }
+  for (std::size_t i = 1; i < word.size() && word[i] != '='; ++i) {
+    const Option* option = find_in_any_verb(
+        program, [&](const auto& groups) { return find_short_option(groups, word[i]); });
+    if (option == nullptr) refuse_unknown(program, std::string{'-', word[i]});
+    if (takes_value(*option)) return i + 1 == word.size();
+  }
+  return false;
 }
 
 // The position of the verb: the first word that is neither a flag nor a flag's value. What follows
@@ -50,22 +74,19 @@ const Option* option_of(const Program& program, std::string_view word) {
 std::size_t find_verb(const Program& program, const std::vector<std::string>& words) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i].size() < 2 || words[i].front() != '-') return i;
-    if (!words[i].starts_with("--")) continue;
-    const Option* option = option_of(program, words[i]);
-    if (option == nullptr) {
-      throw Error(
-          ErrorKind::usage,
-          fmt::format("unknown flag: {}", printable(words[i].substr(0, words[i].find('=')), 60)))
-          .set_hint(fmt::format("\"{} --help\" lists the flags of every verb", program.name));
-    }
-    const bool takes_next_word =
-        option->kind == Option::Kind::value || option->kind == Option::Kind::list;
-    if (takes_next_word && words[i].find('=') == std::string::npos) ++i;
+    if (takes_next_word(program, words[i])) ++i;
   }
   return words.size();
 }
 
+// skopeo's verbs that tug does not have.
+constexpr std::array kMissingVerbs{"standalone-sign", "standalone-verify", "generate-sigstore-key",
+                                   "untrusted-signature-dump-without-verification",
+                                   "experimental-image-proxy"};
+
 const Verb& verb_named(const Program& program, const std::string& name) {
+  if (std::find(kMissingVerbs.begin(), kMissingVerbs.end(), name) != kMissingVerbs.end())
+    throw Error(ErrorKind::usage, fmt::format("tug does not have skopeo's command {}", name));
   std::vector<std::string> names;
   for (const Verb& verb : program.verbs) {
     if (name == verb.name) return verb;

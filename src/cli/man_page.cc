@@ -23,6 +23,7 @@ constexpr Described kExitCodes[] = {
 
 constexpr Described kEnvironment[] = {
     {"REGISTRY_AUTH_FILE", "The credentials file, in place of the default ones."},
+    {"DOCKER_CONFIG", "The directory of docker's config.json, which login then writes."},
     {"SSL_CERT_FILE, SSL_CERT_DIR", "Where CA certificates are, in place of the system's."},
     {"http_proxy, https_proxy, no_proxy", "Proxies, in the usual forms."},
     {"XDG_STATE_HOME", "What broken-off pushes need to go on is kept in tug below it."},

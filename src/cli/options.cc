@@ -32,20 +32,31 @@ bool parse_bool(std::string_view name, const std::string& text) {
               fmt::format("--{}: \"{}\" is neither true nor false", name, printable(text, 40)));
 }
 
+// cxxopts takes no dot in a name (--registries.d), and nobody's name has an underscore.
+std::string key_of(std::string_view name) {
+  std::string key(name);
+  std::replace(key.begin(), key.end(), '.', '_');
+  return key;
+}
+
+std::string name_of(std::string_view key) {
+  std::string name(key);
+  std::replace(name.begin(), name.end(), '_', '.');
+  return name;
+}
+
 void add_option(cxxopts::OptionAdder& add, const Option& option) {
-  const std::string names = option.short_name == '\0'
-                                ? option.name
-                                : fmt::format("{},{}", option.short_name, option.name);
+  const std::string key = key_of(option.name);
   switch (option.kind) {
     case Option::Kind::flag:
     case Option::Kind::optional_bool:
-      add(names, option.help, cxxopts::value<std::string>()->implicit_value("true"));
+      add(key, option.help, cxxopts::value<std::string>()->implicit_value("true"));
       break;
     case Option::Kind::value:
-      add(names, option.help, cxxopts::value<std::string>());
+      add(key, option.help, cxxopts::value<std::string>());
       break;
     case Option::Kind::list:
-      add(names, option.help, cxxopts::value<std::vector<std::string>>());
+      add(key, option.help, cxxopts::value<std::vector<std::string>>());
       break;
     case Option::Kind::words:
       break;  // taken out before: take_words()
@@ -63,7 +74,7 @@ bool names_option(const Option& option, const std::string& word, std::string& at
   }
   if (option.short_name == '\0' || !word.starts_with(std::string("-") + option.short_name))
     return false;
-  attached = word.substr(2);
+  attached = word.substr(word.starts_with("-" + std::string(1, option.short_name) + "=") ? 3 : 2);
   return true;
 }
 
@@ -112,6 +123,67 @@ std::vector<std::string> take_words(
   throw error;
 }
 
+// The words as cxxopts can read them: short flags, which it takes with neither "=" nor a value
+// that has more than letters and digits, by their long names. What they mean is pflag's: "-nf T",
+// "-fT", "-f=T", and "-q=false" for a boolean. Unknown flags end here.
+class SpelledOut {
+ public:
+  SpelledOut(const std::vector<OptionGroup>& groups, const std::vector<std::string>& words)
+      : groups_(groups), words_(words) {
+    while (next_ < words_.size()) {
+      const std::string& word = words_[next_++];
+      if (word.starts_with("--")) {
+        add_long(word);
+      } else if (word.size() > 1 && word.front() == '-') {
+        add_short(std::string_view(word).substr(1));
+      } else {
+        result_.push_back(word);
+      }
+    }
+  }
+  [[nodiscard]] const std::vector<std::string>& words() const noexcept { return result_; }
+
+ private:
+  void add_long(const std::string& word) {
+    const auto equals = std::min(word.find('='), word.size());
+    const std::string name = word.substr(2, equals - 2);
+    const Option* option = find_option(groups_, name);
+    if (option == nullptr) refuse_unknown(word, groups_);
+    if (equals < word.size()) {
+      add(*option, word.substr(equals + 1));
+    } else {
+      add(*option, takes_value(*option) ? next_value(word) : "true");
+    }
+  }
+
+  void add_short(std::string_view letters) {
+    while (!letters.empty()) {
+      const std::string flag{'-', letters.front()};
+      const Option* option = find_short_option(groups_, letters.front());
+      if (option == nullptr) refuse_unknown(flag, groups_);
+      letters.remove_prefix(1);
+      if (letters.size() > 1 && letters.front() == '=') return add(*option, letters.substr(1));
+      if (takes_value(*option))
+        return add(*option, letters.empty() ? next_value(flag) : std::string(letters));
+      add(*option, "true");
+    }
+  }
+
+  std::string next_value(const std::string& flag) {
+    if (next_ < words_.size()) return words_[next_++];
+    throw Error(ErrorKind::usage, fmt::format("flag needs an argument: {}", printable(flag, 60)));
+  }
+
+  void add(const Option& option, std::string_view value) {
+    result_.push_back(fmt::format("--{}={}", key_of(option.name), value));
+  }
+
+  const std::vector<OptionGroup>& groups_;
+  const std::vector<std::string>& words_;
+  std::size_t next_ = 0;
+  std::vector<std::string> result_;
+};
+
 std::string option_line(const Option& option) {
   std::string left =
       option.short_name == '\0' ? "      " : fmt::format("  -{}, ", option.short_name);
@@ -138,12 +210,18 @@ std::string options_text(const std::vector<OptionGroup>& groups) {
 
 }  // namespace
 
-bool Arguments::has(std::string_view name) const { return values_.find(name) != values_.end(); }
+bool Arguments::has(std::string_view name) const { return value(name).has_value(); }
 
-std::optional<std::string> Arguments::value(std::string_view name) const {
+std::optional<std::string> Arguments::text(std::string_view name) const {
   const auto found = values_.find(name);
   if (found == values_.end() || found->second.empty()) return std::nullopt;
   return found->second.back();
+}
+
+std::optional<std::string> Arguments::value(std::string_view name) const {
+  auto given = text(name);
+  if (given && given->empty()) given.reset();
+  return given;
 }
 
 std::vector<std::string> Arguments::list(std::string_view name) const {
@@ -152,19 +230,19 @@ std::vector<std::string> Arguments::list(std::string_view name) const {
 }
 
 std::optional<bool> Arguments::optional_bool(std::string_view name) const {
-  const auto text = value(name);
-  return text ? std::optional(parse_bool(name, *text)) : std::nullopt;
+  const auto given = text(name);
+  return given ? std::optional(parse_bool(name, *given)) : std::nullopt;
 }
 
 bool Arguments::flag(std::string_view name) const { return optional_bool(name).value_or(false); }
 
 std::optional<std::int64_t> Arguments::integer(std::string_view name, std::int64_t low,
                                                std::int64_t high) const {
-  const auto text = value(name);
-  if (!text) return std::nullopt;
-  const bool is_negative = text->starts_with('-');
+  const auto given = text(name);
+  if (!given) return std::nullopt;
+  const bool is_negative = given->starts_with('-');
   const auto digits =
-      parse_uint(is_negative ? std::string_view(*text).substr(1) : std::string_view(*text));
+      parse_uint(is_negative ? std::string_view(*given).substr(1) : std::string_view(*given));
   const auto limit = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (digits && *digits <= limit) {
     const auto number =
@@ -172,27 +250,27 @@ std::optional<std::int64_t> Arguments::integer(std::string_view name, std::int64
     if (number >= low && number <= high) return number;
   }
   throw Error(ErrorKind::usage, fmt::format("--{}: \"{}\" is not a whole number from {} to {}",
-                                            name, printable(*text, 40), low, high));
+                                            name, printable(*given, 40), low, high));
 }
 
 std::optional<std::chrono::milliseconds> Arguments::duration(std::string_view name) const {
-  const auto text = value(name);
-  if (!text) return std::nullopt;
-  if (const auto duration = parse_duration(*text)) return duration;
+  const auto given = text(name);
+  if (!given) return std::nullopt;
+  if (const auto duration = parse_duration(*given)) return duration;
   throw Error(ErrorKind::usage,
               fmt::format("--{}: \"{}\" is not a duration such as 30s, 1m30s or 500ms", name,
-                          printable(*text, 40)));
+                          printable(*given, 40)));
 }
 
 std::optional<std::uint64_t> Arguments::bytes(std::string_view name, std::uint64_t low,
                                               std::uint64_t high) const {
-  const auto text = value(name);
-  if (!text) return std::nullopt;
-  const auto number = parse_bytes(*text);
+  const auto given = text(name);
+  if (!given) return std::nullopt;
+  const auto number = parse_bytes(*given);
   if (number && *number >= low && *number <= high) return number;
   throw Error(ErrorKind::usage,
               fmt::format("--{}: \"{}\" is not a size from {} to {}, such as 10485760, 16M or 20MB",
-                          name, printable(*text, 40), human_bytes(low), human_bytes(high)));
+                          name, printable(*given, 40), human_bytes(low), human_bytes(high)));
 }
 
 void require_arguments(const Arguments& arguments, std::size_t count, std::string_view verb,
@@ -244,22 +322,34 @@ const Option* find_option(const std::vector<OptionGroup>& groups, std::string_vi
   return nullptr;
 }
 
+const Option* find_short_option(const std::vector<OptionGroup>& groups, char letter) {
+  for (const OptionGroup& group : groups) {
+    for (const Option& option : group.options) {
+      if (letter == option.short_name && letter != '\0') return &option;
+    }
+  }
+  return nullptr;
+}
+
+bool takes_value(const Option& option) noexcept {
+  return option.kind == Option::Kind::value || option.kind == Option::Kind::list;
+}
+
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
                           const std::vector<std::string>& all_words) {
   Arguments arguments;
-  const auto first_end = std::find(all_words.begin(), all_words.end(), "--");
-  std::vector<std::string> words =
-      take_words(groups, {all_words.begin(), first_end}, arguments.values_);
-  words.insert(words.end(), first_end, all_words.end());
   // What follows "--" is taken as it stands; cxxopts would split it at commas as values of a
   // positional list.
-  const auto end = std::find(words.begin(), words.end(), "--");
+  const auto end = std::find(all_words.begin(), all_words.end(), "--");
+  const std::vector<std::string> words =
+      take_words(groups, {all_words.begin(), end}, arguments.values_);
+  const SpelledOut spelled_out(groups, words);
   std::vector<const char*> argv{"tug"};
-  std::transform(words.begin(), end, std::back_inserter(argv),
-                 [](const std::string& word) { return word.c_str(); });
+  std::ranges::transform(spelled_out.words(), std::back_inserter(argv),
+                         [](const std::string& word) { return word.c_str(); });
 
   cxxopts::Options options("tug");
-  options.allow_unrecognised_options();
+  options.allow_unrecognised_options();  // arguments are such, too
   auto add = options.add_options();
   std::set<std::string> added;  // a verb's own flag hides the global one of the same name
   for (const OptionGroup& group : groups) {
@@ -270,26 +360,21 @@ Arguments parse_arguments(const std::vector<OptionGroup>& groups,
   try {
     const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
     for (const cxxopts::KeyValue& item : result.arguments()) {
-      const Option* option = find_option(groups, item.key());
-      auto& values = arguments.values_[item.key()];
-      if (option != nullptr && option->kind == Option::Kind::list) {
-        for (const std::string_view part : split(item.value(), ',')) values.emplace_back(part);
-      } else {
+      const std::string name = name_of(item.key());
+      const Option* option = find_option(groups, name);
+      auto& values = arguments.values_[name];
+      if (option == nullptr || option->kind != Option::Kind::list) {
         values.push_back(item.value());
+      } else if (!item.value().empty()) {
+        for (const std::string_view part : split(item.value(), ',')) values.emplace_back(part);
       }
     }
-    for (const std::string& word : result.unmatched()) {
-      if (word.size() > 1 && word.front() == '-') refuse_unknown(word, groups);
-      arguments.positional_.push_back(word);
-    }
-  } catch (const cxxopts::exceptions::missing_argument&) {
-    throw Error(ErrorKind::usage, fmt::format("flag needs an argument: {}",
-                                              printable(words.empty() ? "" : *(end - 1), 60)));
+    arguments.positional_ = result.unmatched();
   } catch (const cxxopts::exceptions::exception& error) {
     throw Error(ErrorKind::usage, printable(error.what(), 200));
   }
-  if (end != words.end())
-    arguments.positional_.insert(arguments.positional_.end(), end + 1, words.end());
+  if (end != all_words.end())
+    arguments.positional_.insert(arguments.positional_.end(), end + 1, all_words.end());
   return arguments;
 }
 

@@ -43,13 +43,16 @@ struct OptionGroup {
 class Arguments {
  public:
   [[nodiscard]] const std::vector<std::string>& positional() const noexcept { return positional_; }
+  // An empty value is none, as in skopeo: scripts write --flag "$VAR". text() is for the flags that
+  // skopeo refuses then.
   [[nodiscard]] bool has(std::string_view name) const;
-  [[nodiscard]] bool flag(std::string_view name) const;  // Throws Error(usage): not a boolean.
-  [[nodiscard]] std::optional<bool> optional_bool(std::string_view name) const;  // the same
   [[nodiscard]] std::optional<std::string> value(
-      std::string_view name) const;                                          // the last one given
-  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;  // and of words
-  // Throw Error(usage) naming the flag.
+      std::string_view name) const;                                            // the last one given
+  [[nodiscard]] std::optional<std::string> text(std::string_view name) const;  // an empty one too
+  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;    // and of words
+  // Throw Error(usage) naming the flag, for an empty value too.
+  [[nodiscard]] bool flag(std::string_view name) const;
+  [[nodiscard]] std::optional<bool> optional_bool(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t low,
                                                     std::int64_t high) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> duration(std::string_view name) const;
@@ -65,9 +68,13 @@ class Arguments {
 
 // The option with this long name, without the dashes; nullptr if there is none.
 const Option* find_option(const std::vector<OptionGroup>& groups, std::string_view name);
+const Option* find_short_option(const std::vector<OptionGroup>& groups, char letter);
+// Whether the word behind such a flag is its value, unless one is attached.
+bool takes_value(const Option& option) noexcept;
 
 // Options and arguments may be mixed; "--" ends options. Throws Error(usage): unknown flag (with
-// the nearest known one), missing value.
+// the nearest known one; of a short one only its letter is shown, since what stands behind it may
+// be a password), missing value.
 Arguments parse_arguments(const std::vector<OptionGroup>& groups,
                           const std::vector<std::string>& words);
 

@@ -42,7 +42,7 @@ constexpr unsigned kDirectoryMode = 0755;
 
 SyncRequest::From source_type(const Arguments& arguments) {
   const auto name = arguments.value("src");
-  if (!name || name->empty())
+  if (!name)
     throw Error(ErrorKind::usage, "A source transport must be specified")
         .set_hint("--src docker, dir, oci or yaml");
   if (*name == "docker") return SyncRequest::From::docker;
@@ -56,7 +56,7 @@ SyncRequest::From source_type(const Arguments& arguments) {
 
 Transport destination_type(const Arguments& arguments) {
   const auto name = arguments.value("dest");
-  if (!name || name->empty())
+  if (!name)
     throw Error(ErrorKind::usage, "A destination transport must be specified")
         .set_hint("--dest docker, dir or oci");
   if (*name == "docker") return Transport::docker;
@@ -113,7 +113,7 @@ SyncRequest sync_request(const Context& context, const Arguments& arguments) {
   request.access = transport_options(arguments, "src-");
   request.include = patterns(arguments, "include");
   request.exclude = patterns(arguments, "exclude");
-  if (const auto text = arguments.value("shard")) request.shard = Shard::parse(*text);
+  if (const auto text = arguments.text("shard")) request.shard = Shard::parse(*text);
   request.keep_going = arguments.flag("keep-going");
   request.as_skopeo = context.program() == "skopeo";
   return request;

@@ -77,7 +77,11 @@ Policy Policy::accept_anything() {
 }
 
 Policy Policy::load(const std::optional<std::string>& named) {
-  if (named) return parse(read_file(*named, kMaxPolicyBytes), *named);
+  if (named) {
+    const std::string text =
+        with_context("loading trust policy", [&] { return read_file(*named, kMaxPolicyBytes); });
+    return parse(text, *named);
+  }
   std::vector<std::string> places;
   if (const auto config = env_nonempty("XDG_CONFIG_HOME")) {
     places.push_back(*config + "/containers/policy.json");

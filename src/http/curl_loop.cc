@@ -170,7 +170,10 @@ class Transfer {
   [[nodiscard]] Error transfer_error(CURLcode code, const std::string& reason) const;
   [[nodiscard]] Error timeout_error() const;
   [[nodiscard]] std::string progress_text() const;
-  [[nodiscard]] std::string peer() const { return request_.url.origin().authority(); }
+  // By a socket the URL's host is nobody.
+  [[nodiscard]] std::string peer() const {
+    return request_.unix_socket.empty() ? request_.url.origin().authority() : request_.unix_socket;
+  }
 
   Exchange& exchange_;
   const Request& request_;

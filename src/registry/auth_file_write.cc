@@ -50,7 +50,9 @@ void require_directory_of_named(const AuthFile& file) {
 // The runtime directory is the system's to make, at the user's login.
 void require_runtime_directory(const AuthFile& file) {
   const auto runtime = env_nonempty("XDG_RUNTIME_DIR");
-  if (file.named || !runtime || is_directory(*runtime)) return;
+  if (!runtime || file.path != *runtime + "/containers/auth.json" || file.named ||
+      is_directory(*runtime))
+    return;
   throw Error(ErrorKind::local, "cannot write the auth file " + file.path + ": the directory " +
                                     *runtime + " set by $XDG_RUNTIME_DIR does not exist")
       .set_hint("create it, unset XDG_RUNTIME_DIR, or name a file with --authfile");

@@ -70,10 +70,15 @@ std::vector<fs::path> default_directories(std::string_view registry) {
 }  // namespace
 
 http::TlsConfig load_certificates(std::string_view registry,
-                                  const std::optional<std::string>& cert_dir, const Log& log) {
+                                  const std::optional<std::string>& cert_dir, const Log& log,
+                                  const std::function<void(std::string_view)>& note) {
   std::error_code error;
   if (cert_dir) {
     const std::vector<fs::path> files = files_in(*cert_dir, error);
+    if (error == std::errc::no_such_file_or_directory) {
+      if (note) note("the certificate directory " + *cert_dir + " is not there");
+      return {};
+    }
     if (error) {
       throw Error(ErrorKind::usage,
                   "cannot read the certificate directory " + *cert_dir + ": " + error.message());

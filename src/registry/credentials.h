@@ -41,7 +41,7 @@ struct CredentialLookup {
 };
 
 // The auth files that are read, in order, for `access` and this environment (4.1). The first is the
-// one written to by login.
+// one written to by login, unless DOCKER_CONFIG is set (LoginStore).
 struct AuthFile {
   std::string path;
   enum class Format { containers, docker, dockercfg } format = Format::containers;

@@ -22,8 +22,9 @@ std::string api_host_of(const std::string& registry) {
 
 std::shared_ptr<const http::TlsConfig> own_tls(const std::string& registry,
                                                const std::optional<std::string>& cert_dir,
-                                               bool verify, const Log& log) {
-  auto tls = std::make_shared<http::TlsConfig>(load_certificates(registry, cert_dir, log));
+                                               bool verify, const Environment& environment) {
+  auto tls = std::make_shared<http::TlsConfig>(
+      load_certificates(registry, cert_dir, environment.log, environment.note));
   tls->verify = verify;
   return tls;
 }
@@ -90,7 +91,7 @@ Endpoint::Endpoint(const Environment& environment, std::string registry,
       api_host_(api_host_of(registry_)),
       verify_(verify),
       warnings_(std::move(warnings)),
-      tls_(own_tls(registry_, cert_dir, verify, environment.log)),
+      tls_(own_tls(registry_, cert_dir, verify, environment)),
       gate_(environment_.timing) {
   if (const auto limit = environment_.requests_per_second)
     requests_.emplace(*limit, environment_.timing);

@@ -41,7 +41,8 @@ class LoginKey {
 
 // Where logins are kept, as the flags say; at most one of the two.
 struct LoginFiles {
-  std::optional<std::string> authfile;         // unset: $REGISTRY_AUTH_FILE, else the default one
+  // Unset: $REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else the default one.
+  std::optional<std::string> authfile;
   std::optional<std::string> compat_authfile;  // docker's config.json, in its own way
 };
 

@@ -64,6 +64,10 @@ LoginStore::LoginStore(const Environment& environment, const LoginFiles& files,
   RegistryAccess access;
   access.authfile = files.authfile;
   files_ = auth_files(access);
+  // What is read third is written first, by skopeo, podman and buildah too: whoever sets it wants
+  // the login there.
+  if (const auto docker = env_nonempty("DOCKER_CONFIG"); docker && !files_.front().named)
+    files_ = {{*docker + "/config.json", AuthFile::Format::docker, false}};
   helpers_ = environment.registries_conf.credential_helpers();
 }
 

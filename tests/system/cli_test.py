@@ -78,11 +78,85 @@ class Usage(SystemTest):
             self.assertEqual(result.code, 1)
             self.assertNotIn("hunter2", result.out + result.err)
 
+    def test_registries_d(self):
+        """--registries.d, before the verb and after it, with and without an equals sign."""
+        for before, after in ((["--registries.d", "."], []), ([], ["--registries.d", "."]), ([], ["--registries.d=."])):
+            with self.subTest(before=before, after=after):
+                self.assert_success(self.tug(*before, "inspect", *after, "--raw", HELLO))
+
+    def test_short_flags(self):
+        """With an equals sign, attached and in groups, as pflag has them."""
+        for words in (["-f", "{{.Os}}"], ["-f={{.Os}}"], ["-f{{.Os}}"], ["-nf", "{{.Os}}"], ["-nf={{.Os}}"], ["-n=true", "-f={{.Os}}"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.assert_success(self.tug("inspect", *words, HELLO)).out, "linux\n")
+        for flags in (["-q=true", "-a=true"], ["-aq"]):
+            result = self.tug("copy", "--insecure-policy", *flags, HELLO, f"dir:{self.temp}/x")
+            self.assertEqual(self.assert_success(result).out, "")
+        result = self.tug("sync", "-s=docker", "-d=nothing", "a", "b")
+        self.assert_failure(result, text="nothing")
+
+    def test_unknown_short_flag_with_a_value(self):
+        """Of what may be a password nothing is shown, behind the verb and before it."""
+        for words in (["inspect", "-xsecr!et", HELLO], ["inspect", "-x=secr!et", HELLO]):
+            result = self.tug(*words)
+            self.assertEqual(result.code, 1)
+            if not case.IS_SKOPEO:
+                self.assert_failure(result, text="^unknown flag: -x($| )")
+        if not case.IS_SKOPEO:
+            for words in (["-xsecr!et", "inspect", HELLO], ["-p", "secr!et", "nonsense"], ["-x", "secr!et", "inspect", HELLO]):
+                result = self.assert_failure(self.tug(*words))
+                self.assertNotIn("secr!et", result.out + result.err)
+
+    def test_empty_values(self):
+        """What a script's --flag "$VAR" gives when there is nothing in the variable: as if the flag were not there."""
+        flags = [f"--{name}=" for name in (
+            "override-arch", "override-os", "override-variant", "policy", "registries-conf", "registries.d", "tmpdir", "digestfile", "authfile",
+            "src-shared-blob-dir", "dest-shared-blob-dir", "dest-compress-format", "src-registry-token", "dest-registry-token", "additional-tag",
+            "src-username", "src-password", "src-cert-dir", "dest-cert-dir", "sign-by", "sign-passphrase-file", "sign-by-sigstore-private-key",
+            "encryption-key", "decryption-key", "src-daemon-host", "dest-daemon-host")]
+        self.assert_success(self.tug("--insecure-policy", "copy", *flags, HELLO, f"dir:{self.temp}/x"))
+        for flag in ("--src-creds", "--dest-creds", "--format", "--multi-arch", "--retry-times", "--command-timeout", "--dest-compress-level", "--encrypt-layer"):
+            with self.subTest(flag=flag):
+                self.assert_failure(self.tug("copy", "--insecure-policy", f"{flag}=", HELLO, f"dir:{self.temp}/y"))
+        for flags in (["--src-username=x"], ["--src-username="]):
+            self.assert_failure(self.tug("copy", "--insecure-policy", *flags, HELLO, f"dir:{self.temp}/y"))
+
     @tug_only
     def test_flags_that_are_refused_by_name(self):
         """Those that would make a copy safer must not be ignored."""
         for flags in (["--require-signed"], ["--tls-details", "x"]):
             self.assert_failure(self.tug(*flags, "copy", HELLO, "docker://127.0.0.1:1/x"), text=flags[0])
+
+    @tug_only
+    def test_what_skopeo_has_and_tug_has_not(self):
+        """Refused by name, not taken for a typing error."""
+        for verb in ("standalone-sign", "standalone-verify", "generate-sigstore-key", "untrusted-signature-dump-without-verification",
+                     "experimental-image-proxy"):
+            self.assert_failure(self.tug(verb, "-o", "x", "a", "b"), text=f"tug does not have skopeo's command {verb}")
+        self.assert_failure(self.tug("inspect", "--manifest-digest=sha512", HELLO), text="--manifest-digest is not supported")
+
+    def test_completion_without_descriptions(self):
+        """skopeo's flag is taken."""
+        self.assertIn("complete", self.assert_success(self.tug("completion", "bash", "--no-descriptions")).out)
+        if not case.IS_SKOPEO:
+            self.assert_failure(self.tug("completion", "powershell"), text="powershell")
+
+    def test_what_is_not_there(self):
+        """The message says what the file was to be."""
+        self.assert_failure(self.tug("copy", "--policy=/nowhere", HELLO, f"dir:{self.temp}/x"), text="loading trust policy: .*open /nowhere")
+        if not case.IS_SKOPEO:
+            result = self.tug("copy", "--insecure-policy", "--dest-daemon-host=unix:///nowhere.sock", HELLO, "docker-daemon:a:b")
+            self.assertRegex(result.err, "connecting to /nowhere.sock: No such file or directory")
+            self.assertNotIn("docker:80", result.err)
+
+    def test_compression_levels(self):
+        """-1 is the default; what a format does not have is said with what it has."""
+        for words in (["--dest-compress-level=-1"], ["--dest-compress-level", "-1"]):
+            self.assert_success(self.tug("copy", "--insecure-policy", "--dest-compress", *words, HELLO, f"dir:{self.temp}/x"))
+        if not case.IS_SKOPEO:
+            for level in ("0", "-2", "10", "99"):
+                self.assert_failure(self.tug("copy", "--insecure-policy", "--dest-compress", f"--dest-compress-level={level}", HELLO, f"dir:{self.temp}/y"),
+                                    text=f"compression level {level} is not one of gzip's: 1 to 9")
 
     def test_missing_value(self):
         """An option without its value."""

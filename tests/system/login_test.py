@@ -235,6 +235,22 @@ class File(LoginTest):
         self.assertEqual(set(self.auths(by_flag)), {f"{self.address}/x"})
         self.assertFalse(self.auth_json.exists())
 
+    def test_docker_config(self):
+        """$DOCKER_CONFIG/config.json for both verbs, whatever else is there; $REGISTRY_AUTH_FILE and --authfile win over it."""
+        directory, other = self.temp / "docker", self.temp / "other.json"
+        environment = {"DOCKER_CONFIG": str(directory)}
+        self.assertIn(f"Used:  {directory}/config.json\n", self.assert_success(self.login("-v", env=environment)).out)
+        self.assertEqual(self.auths(directory / "config.json"), {self.address: {"auth": basic()}})
+        self.assertFalse(self.auth_json.exists())
+        self.assertEqual(self.assert_success(self.tug("login", "--get-login", self.address, env=environment)).out, f"{USER}\n")
+        self.assert_success(self.login())  # in the default file, where it stays
+        self.assert_success(self.tug("logout", self.address, env=environment))
+        self.assertEqual((self.auths(directory / "config.json"), set(self.auths())), ({}, {self.address}))
+        self.assert_success(self.login(env={**environment, "REGISTRY_AUTH_FILE": str(other)}))
+        self.assert_success(self.login("--authfile", other, env=environment, target=f"{self.address}/x"))
+        self.assertEqual(set(self.auths(other)), {self.address, f"{self.address}/x"})
+        self.assertEqual(self.auths(directory / "config.json"), {})
+
     @tug_only
     def test_merged(self):
         """What else is in the file stays, in its order."""
@@ -354,6 +370,16 @@ class Tls(LoginTest):
         self.auth_json.unlink()
         self.assert_success(self.run_login(HTTP))
         self.assertTrue(self.auth_json.exists())
+
+    def test_certificate_directory_that_is_not_there(self):
+        """As if it were empty; tug says so."""
+        missing = self.temp / "missing"
+        result = self.assert_success(self.run_login(HTTP, "--cert-dir", missing))
+        if not case.IS_SKOPEO:
+            self.assertRegex(result.err, rf"\Atime=.* level=warning msg=\"the certificate directory {missing} is not there\"\n\Z")
+        result = self.run_login("--cert-dir", missing)  # no CA: refused
+        self.assertEqual(result.code, 1)
+        self.assertIn("certificate", result.err)
 
     def test_tls_verify_takes_a_boolean(self):
         """Not "no"."""

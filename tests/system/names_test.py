@@ -259,6 +259,18 @@ class Skopeo(NamesTest):
                 self.assert_failure(result, text="src-tls-verify")
         self.assertNotIn("refused", self.plain.tags(self.repository))
 
+    def test_additional_tags_that_cannot_be(self):
+        """skopeo ignores them: so does the link, with a line; under its own name tug refuses them."""
+        destinations = ((f"dir:{self.temp}/x", "b:2", "has no tags"),
+                        (f"docker://{self.plain.address}/{self.repository}:1", "other.example/b:2", "is not in the destination's repository"))
+        for destination, tag, why in destinations:
+            words = ["copy", "--dest-tls-verify=false", f"--additional-tag={tag}", f"oci:{FIXTURES}/hello:1.0", destination]
+            with self.subTest(destination):
+                result = self.assert_success(self.run_tool("skopeo", *words))
+                self.assertRegex(result.err, rf"\Atime=.* level=warning msg=\"--additional-tag is ignored: .*{why}.*\n\Z")
+                self.assert_failure(self.run_tool("tug", *words, program=case.TUG), text=f"additional-tag: .*{why}")
+        self.assertEqual(list(self.plain.tags(self.repository)), ["1"])
+
     def test_failed_copy(self):
         """Exit 1 (2: not found is skopeo's too), the reason first."""
         result = self.skopeo_copy(source="containers-storage:localhost/missing:1")
@@ -279,7 +291,7 @@ class Skopeo(NamesTest):
         self.assertEqual(self.run_tool("skopeo", "--version").out.split()[:3], real.split()[:3])
         self.assertIn("skopeo [flags] VERB", self.run_tool("skopeo", "--help").out)
         self.assertIn("skopeo copy [flags]", self.run_tool("skopeo", "copy", "--help").out)
-        self.assert_failure(self.run_tool("skopeo", "standalone-sign"), text='unknown command "standalone-sign" for "skopeo"')
+        self.assert_failure(self.run_tool("skopeo", "frobnicate"), text='unknown command "frobnicate" for "skopeo"')
 
     def test_the_name_may_have_a_path(self):
         """argv[0] with a path; and any other name is tug."""

@@ -34,8 +34,16 @@ TEST_CASE("half of a client certificate is a usage error") {
     test::check_error(ErrorKind::usage, "ends in .crt",
                       [&] { load_certificates("reg", dir.path(), Log()); });
   }
-  test::check_error(ErrorKind::usage, "/no/such/dir",
-                    [] { load_certificates("reg", "/no/such/dir", Log()); });
+}
+
+TEST_CASE("a named directory that is not there has no certificates, and is noted") {
+  std::string noted;
+  const http::TlsConfig tls = load_certificates("reg", "/no/such/dir", Log(),
+                                                [&](std::string_view text) { noted += text; });
+  CHECK(tls.ca_files.empty());
+  CHECK(noted == "the certificate directory /no/such/dir is not there");
+  test::check_error(ErrorKind::usage, "/dev/null: Not a directory",
+                    [] { load_certificates("reg", "/dev/null", Log()); });
 }
 
 TEST_CASE("the directory of a registry is that of its name and port") {

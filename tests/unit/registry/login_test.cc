@@ -321,6 +321,29 @@ TEST_CASE("a named file's directory must be there, the default one's is made") {
   CHECK(lab.log_in(request).stored_in == lab.file());
 }
 
+TEST_CASE("DOCKER_CONFIG says where logins are kept, if nothing else does") {
+  const Lab lab;
+  LoginRequest request = lab.request();
+  request.files.authfile.reset();
+  const std::string directory = lab.dir.path() + "/docker";
+  const std::string file = directory + "/config.json";
+  test::ScopedEnv env;
+  env.set("DOCKER_CONFIG", directory);
+  env.set("XDG_RUNTIME_DIR", lab.dir.path() + "/gone");  // not looked at
+  CHECK(lab.log_in(request).stored_in == file);
+  CHECK(mode_of(directory) == 0700);
+  const auto log_out = [&] {
+    return registry::log_out(lab.environment, request.target, request.files, lab.stop);
+  };
+  CHECK(log_out() == request.target);
+  check_error(ErrorKind::auth, "not logged into", [&] { (void)log_out(); });
+
+  env.set("REGISTRY_AUTH_FILE", lab.file());
+  CHECK(lab.log_in(request).stored_in == lab.file());
+  request.files.authfile = lab.dir.path() + "/named.json";
+  CHECK(lab.log_in(request).stored_in == *request.files.authfile);
+}
+
 TEST_CASE("a file that others can read is closed, with a note") {
   const Lab lab;
   ::chmod(lab.dir.write("auth.json", "{}").c_str(), 0644);
