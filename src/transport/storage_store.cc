@@ -343,6 +343,7 @@ Json::Array parse_records(std::string_view text) {
   if (json.is_null()) return {};
   Json::Array* records = json.as_array();
   if (records == nullptr) throw Error(ErrorKind::integrity, "the file is no array");
+  for (const Json& record : *records) (void)id_member(record, "id");
   return std::move(*records);
 }
 

@@ -107,7 +107,8 @@ std::string permission_hint(int error_number);
 
 namespace detail {
 // The text of a file of records, "" when it is not there; its array, which a file without text has
-// empty. Throw Error(local), with a hint for rootless stores, and Error(integrity).
+// empty, of records whose ids can be parts of paths. Throw Error(local), with a hint for rootless
+// stores, and Error(integrity).
 std::string read_record_file(const std::string& path);
 Json::Array parse_records(std::string_view text);
 // Whoever wrote the layer died, or is not done.

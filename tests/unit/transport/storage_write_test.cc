@@ -123,7 +123,8 @@ TEST_CASE("StorageRecords: no file, an empty one, a broken one") {
   CHECK(none.all().empty());
   CHECK(!fs::exists(dir.path() + "/layers.json"));
   CHECK(StorageRecords::read(dir.write("empty.json", "")).all().empty());
-  for (const char* text : {"{", "{}", "[{\"id\":\"a\"}"}) {
+  for (const char* text :
+       {"{", "{}", "[{\"id\":\"a\"}", R"([{"id":"../../etc"}])", R"([{"id":".."}])"}) {
     INFO(text);
     const std::string path = dir.write("bad.json", text);
     check_error(ErrorKind::integrity, path, [&] { StorageRecords::read(path); });
