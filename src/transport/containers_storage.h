@@ -37,6 +37,13 @@ std::unique_ptr<ImageSource> open_containers_storage(
 std::unique_ptr<ImageDestination> open_containers_storage_destination(
     const StorageReference& reference, const StorageEnvironment& environment);
 
+// Removes an image with all its names, and the layers that nothing else in the store needs, as
+// podman's library does. Throws as open_containers_storage; Error(denied) while a container uses
+// the image.
+void delete_from_containers_storage(const StorageReference& reference,
+                                    const StorageEnvironment& environment,
+                                    const std::stop_token& stop);
+
 // The store that `reference` names, or the one that is configured.
 StorageConfig storage_config_of(const StorageReference& reference,
                                 const StorageEnvironment& environment);

@@ -491,12 +491,6 @@ class VerbsTest(SystemTest):
         self.compare("delete", "--no-such-flag", repository, says="unknown flag: --no-such-flag")
         self.assertEqual(list(self.registry.tags("kept")), ["v1"])
 
-    @tug_only
-    def test_delete_of_a_store(self):
-        """podman's and buildah's to delete; nothing of the store is opened."""
-        result = self.tug("delete", "containers-storage:app:1")
-        self.assert_failure(result, text="not implemented for containers-storage: images.*podman rmi or buildah rmi")
-
     def test_delete_where_nothing_is_deleted(self):
         with Registry(self.temp / "registry", environment={"REGISTRY_STORAGE_DELETE_ENABLED": "false"}) as registry:
             self.assert_success(self.copy("hello:1.0", f"{registry.address}/kept:v1", "--dest-tls-verify=false"))
