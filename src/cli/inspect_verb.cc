@@ -9,6 +9,9 @@
 #include "cli/output.h"
 #include "oci/json.h"
 #include "registry/pull_places.h"
+#include "transport/containers_storage.h"
+#include "transport/docker_archive.h"
+#include "transport/docker_daemon.h"
 
 #include <tug/error.h>
 #include <tug/manifest.h>
@@ -127,6 +130,25 @@ void show(const Arguments& arguments, const Json& json, const GoType& type) {
                                                         : format_value(format, {&json, &type}));
 }
 
+// The repository that the reference names, as the user wrote it: a registry's may be read from a
+// mirror. nullopt: it is a path, or an ID.
+std::optional<RegistryReference> docker_name(const ImageReference& reference) {
+  std::optional<RegistryReference> name;
+  if (reference.transport == Transport::docker) {
+    name = RegistryReference::parse(reference.rest);
+  } else if (reference.transport == Transport::docker_daemon) {
+    name = DaemonReference::parse(reference.rest).image;
+  } else if (reference.transport == Transport::docker_archive) {
+    name = DockerArchiveReference::parse(reference.rest).image;
+  } else if (reference.transport == Transport::containers_storage) {
+    const StoredName stored =
+        find_stored_name(StorageReference::parse(reference.rest), StorageEnvironment::current());
+    if (!stored.name.repository.empty())
+      name = RegistryReference::parse_repository(stored.name.repository);
+  }
+  return name ? std::optional(name->without_identifier()) : std::nullopt;
+}
+
 int inspect(Context& context, const Arguments& arguments, const ImageReference& reference) {
   const TransportOptions options = transport_options(arguments, "");
   const auto source = open_source(reference, options, context.transports(), context.stop());
@@ -136,12 +158,9 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
     write_stdout(source->manifest(context.stop()).bytes);
     return EXIT_SUCCESS;
   }
-  // As the user wrote it: the source may be reading from a mirror.
-  std::optional<RegistryReference> repository;
-  if (reference.transport == Transport::docker)
-    repository = RegistryReference::parse(reference.rest).without_identifier();
+  const std::optional<RegistryReference> repository = docker_name(reference);
   std::optional<TagListing> tags;
-  if (repository && !config_only && !arguments.flag("no-tags"))
+  if (reference.transport == Transport::docker && !config_only && !arguments.flag("no-tags"))
     tags.emplace(context, *repository, options.access);
   const ImageView image = view_image(*source, context.platform(), context.stop());
   if (!image.manifest.is_image() && !raw) {

@@ -2,73 +2,155 @@
 
 #include "base/fd.h"
 #include "base/strings.h"
+#include "copy/policy_scopes.h"
 #include "oci/json.h"
 
 #include <tug/error.h>
 
 #include <fmt/format.h>
 
-#include <filesystem>
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
 
 namespace tug {
 namespace {
 
 constexpr std::size_t kMaxPolicyBytes = 1024 * 1024;
 
-// "host/a/b:tag" → that, "host/a/b", "host/a", "host", "*.domain" …
-void add_docker_scopes(const std::string& rest, std::vector<std::string>& scopes) {
-  const RegistryReference reference = RegistryReference::parse(rest);
-  scopes.push_back(reference.str());
-  std::string name = reference.name();
-  for (;;) {
-    scopes.push_back(name);
-    const auto slash = name.rfind('/');
-    if (slash == std::string::npos) break;
-    name.resize(slash);
-  }
-  const std::string host = name.substr(0, name.find(':'));
-  for (auto dot = host.find('.'); dot != std::string::npos; dot = host.find('.', dot + 1))
-    scopes.push_back("*" + host.substr(dot));
+using Keys = std::initializer_list<std::string_view>;
+
+bool is_among(std::string_view key, const Keys& keys) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
-// "/a/b/c" → that, "/a/b", "/a", "/"
-void add_path_scopes(const std::string& path, std::vector<std::string>& scopes) {
-  std::string scope = std::filesystem::absolute(path).lexically_normal().string();
-  while (scope.size() > 1) {
-    scopes.push_back(scope);
-    const auto slash = scope.rfind('/');
-    scope.resize(slash == 0 ? 1 : slash);
+Error invalid(const std::string& where, const std::string& why) {
+  return Error(ErrorKind::usage, where + " " + why);
+}
+
+std::string quoted(std::string_view text) { return "\"" + printable(text, 100) + "\""; }
+
+// An object with no other keys than `known`.
+const Json::Object& object_of(const Json& value, const Keys& known, const std::string& where) {
+  if (value.as_object() == nullptr) throw invalid(where, "is not an object");
+  for (const auto& [key, member] : *value.as_object()) {
+    if (!is_among(key, known)) throw invalid(where, "has the unknown key " + quoted(key));
   }
-  scopes.emplace_back("/");
+  return *value.as_object();
+}
+
+std::string text_of(const Json& object, std::string_view key, const std::string& where) {
+  const auto text = object.string_member(key);
+  if (!text || text->empty()) throw invalid(where, "has no " + quoted(key));
+  return *text;
+}
+
+void check_reference(const Json& value, const std::string& where) {
+  const std::string text = text_of(value, "dockerReference", where);
+  const auto name = with_context(where, [&] { return RegistryReference::parse(text); });
+  if (name.tag() && !text.ends_with(":" + *name.tag()))
+    throw invalid(where, "has " + quoted(text) + ", which has neither tag nor digest");
+}
+
+bool is_host(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon != std::string_view::npos && !parse_uint(text.substr(colon + 1))) return false;
+  const auto labels = split(text.substr(0, colon), '.');
+  return std::all_of(labels.begin(), labels.end(), [](std::string_view label) {
+    return !label.empty() && !label.starts_with('-') && !label.ends_with('-') &&
+           std::all_of(label.begin(), label.end(), [](char c) {
+             return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '-';
+           });
+  });
+}
+
+// HOST[:PORT][/NAME]
+void check_prefix(const Json& value, std::string_view key, const std::string& where) {
+  const std::string text = text_of(value, key, where);
+  const auto slash = text.find('/');
+  const bool good =
+      is_host(text.substr(0, slash)) &&
+      (slash == std::string::npos || is_repository_name(std::string_view(text).substr(slash + 1)));
+  if (!good) throw invalid(where, "has no valid " + quoted(key));
+}
+
+// signedIdentity and baseLayerIdentity: which names a signature may be for.
+void check_identity(const Json& value, const std::string& where) {
+  const std::string type = value.string_or_empty("type");
+  if (type == "matchExact" || type == "matchRepoDigestOrExact" || type == "matchRepository") {
+    object_of(value, {"type"}, where);
+  } else if (type == "exactReference") {
+    object_of(value, {"type", "dockerReference"}, where);
+    check_reference(value, where);
+  } else if (type == "exactRepository") {
+    object_of(value, {"type", "dockerRepository"}, where);
+    const std::string text = text_of(value, "dockerRepository", where);
+    with_context(where, [&] { (void)RegistryReference::parse(text); });
+  } else if (type == "remapIdentity") {
+    object_of(value, {"type", "prefix", "signedPrefix"}, where);
+    check_prefix(value, "prefix", where);
+    check_prefix(value, "signedPrefix", where);
+  } else {
+    throw invalid(where, "is of the unknown type " + quoted(type));
+  }
+}
+
+void check_key(std::string_view key, const Json& value, const std::string& where) {
+  const std::string* text = value.as_string();
+  bool good = text != nullptr && !text->empty();
+  if (key == "keyData") {
+    good = text != nullptr && base64_decode(*text);
+  } else if (key == "keyPaths") {
+    const Json::Array* paths = value.as_array();
+    good = paths != nullptr && std::all_of(paths->begin(), paths->end(),
+                                           [](const Json& path) { return path.is_string(); });
+  }
+  if (!good) throw invalid(where, "has no valid " + quoted(key));
+}
+
+// Who has to have signed: one key, or a set of them, in one of the ways of `sources`.
+void check_keys(const Json& value, const Keys& sources, const std::string& where) {
+  std::size_t found = 0;
+  for (const std::string_view source : sources) {
+    const Json* key = value.find(source);
+    if (key == nullptr) continue;
+    ++found;
+    check_key(source, *key, where);
+  }
+  if (found != 1) {
+    throw invalid(
+        where, fmt::format("needs exactly one of {}",
+                           join(std::vector<std::string>(sources.begin(), sources.end()), ", ")));
+  }
+}
+
+void check_signed_by(const Json& value, const std::string& where) {
+  object_of(value, {"type", "keyType", "keyPath", "keyPaths", "keyData", "signedIdentity"}, where);
+  check_keys(value, {"keyPath", "keyPaths", "keyData"}, where);
+  const std::string type = value.string_or_empty("keyType");
+  if (!is_among(type, {"GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"}))
+    throw invalid(where, "has the unknown keyType " + quoted(type));
+  if (const Json* identity = value.find("signedIdentity"))
+    check_identity(*identity, where + ", signedIdentity,");
+}
+
+void check_sigstore(const Json& value, const std::string& where) {
+  object_of(value, {"type", "keyPath", "keyData", "signedIdentity"}, where);
+  check_keys(value, {"keyPath", "keyData"}, where);
+  if (const Json* identity = value.find("signedIdentity"))
+    check_identity(*identity, where + ", signedIdentity,");
+}
+
+void check_base_layer(const Json& value, const std::string& where) {
+  object_of(value, {"type", "baseLayerIdentity"}, where);
+  const Json* identity = value.find("baseLayerIdentity");
+  if (identity == nullptr) throw invalid(where, "has no \"baseLayerIdentity\"");
+  check_identity(*identity, where + ", baseLayerIdentity,");
 }
 
 }  // namespace
-
-std::vector<std::string> policy_scopes(const ImageReference& source) {
-  std::vector<std::string> scopes;
-  switch (source.transport) {
-    case Transport::docker:
-      add_docker_scopes(source.rest, scopes);
-      break;
-    case Transport::oci:
-    case Transport::oci_archive:
-    case Transport::docker_archive: {
-      const std::string path = source.rest.substr(0, source.rest.find(':'));
-      if (path.size() != source.rest.size())
-        scopes.push_back(std::filesystem::absolute(path).lexically_normal().string() +
-                         source.rest.substr(path.size()));
-      add_path_scopes(path, scopes);
-      break;
-    }
-    case Transport::dir:
-      add_path_scopes(source.rest, scopes);
-      break;
-    default:
-      scopes.push_back(source.rest);
-  }
-  scopes.emplace_back();
-  return scopes;
-}
 
 Policy Policy::accept_anything() {
   Policy policy;
@@ -96,25 +178,53 @@ Policy Policy::load(const std::optional<std::string>& named) {
   return accept_anything();  // what every distribution ships (user-asks 38)
 }
 
+Policy::Requirement Policy::parse_requirement(const Json& value, const std::string& list) {
+  const std::string type = value.string_or_empty("type");
+  const std::string where = list + ", " + printable(type, 60) + ",";
+  if (type == "insecureAcceptAnything") {
+    object_of(value, {"type"}, where);
+    return {Verdict::accept, type};
+  }
+  if (type == "reject") {
+    object_of(value, {"type"}, where);
+    return {Verdict::reject, type};
+  }
+  if (type == "signedBy") {
+    check_signed_by(value, where);
+  } else if (type == "sigstoreSigned") {
+    check_sigstore(value, where);
+  } else if (type == "signedBaseLayer") {
+    check_base_layer(value, where);
+  } else {
+    throw Error(ErrorKind::usage, fmt::format("{} has a requirement of the unknown type \"{}\"",
+                                              list, printable(type, 60)));
+  }
+  return {Verdict::needs_signature, type};
+}
+
 Policy::Requirements Policy::parse_requirements(const Json& value, const std::string& where) {
   if (value.as_array() == nullptr || value.as_array()->empty()) {
     throw Error(ErrorKind::usage, where + " is not a list of requirements");
   }
   Requirements requirements;
-  for (const Json& item : *value.as_array()) {
-    const std::string type = item.string_or_empty("type");
-    if (type == "insecureAcceptAnything") {
-      requirements.push_back({Verdict::accept, type});
-    } else if (type == "reject") {
-      requirements.push_back({Verdict::reject, type});
-    } else if (type == "signedBy" || type == "sigstoreSigned" || type == "signedBaseLayer") {
-      requirements.push_back({Verdict::needs_signature, type});
-    } else {
-      throw Error(ErrorKind::usage, fmt::format("{} has a requirement of the unknown type \"{}\"",
-                                                where, printable(type, 60)));
+  for (const Json& item : *value.as_array()) requirements.push_back(parse_requirement(item, where));
+  return requirements;
+}
+
+void Policy::parse_transports(const Json& transports) {
+  if (transports.as_object() == nullptr)
+    throw Error(ErrorKind::usage, "\"transports\" is not an object");
+  for (const auto& [transport, scopes] : *transports.as_object()) {
+    if (scopes.as_object() == nullptr)
+      throw invalid("transport " + quoted(transport), "is not an object");
+    for (const auto& [scope, requirements] : *scopes.as_object()) {
+      const std::string where =
+          fmt::format("scope {} of {}", quoted(scope), printable(transport, 60));
+      if (!scope.empty() && !is_policy_scope(transport, scope))
+        throw invalid(where, "can name no image there");
+      transports_[transport][scope] = parse_requirements(requirements, where);
     }
   }
-  return requirements;
 }
 
 Policy Policy::parse(std::string_view text, const std::string& path) {
@@ -123,22 +233,12 @@ Policy Policy::parse(std::string_view text, const std::string& path) {
     policy.path_ = path;
     try {
       const Json document = Json::parse(text, {kMaxPolicyBytes, 32});
+      object_of(document, {"default", "transports"}, "the policy");
       const Json* by_default = document.find("default");
       if (by_default == nullptr) throw Error(ErrorKind::usage, "the key \"default\" is missing");
       policy.default_ = parse_requirements(*by_default, "\"default\"");
-      if (const Json* transports = document.find("transports");
-          transports != nullptr && transports->as_object() != nullptr) {
-        for (const auto& [transport, scopes] : *transports->as_object()) {
-          if (scopes.as_object() == nullptr)
-            throw Error(ErrorKind::usage,
-                        fmt::format("transport \"{}\" is not an object", printable(transport, 60)));
-          for (const auto& [scope, requirements] : *scopes.as_object()) {
-            policy.transports_[transport][scope] = parse_requirements(
-                requirements,
-                fmt::format("scope \"{}\" of {}", printable(scope, 100), printable(transport, 60)));
-          }
-        }
-      }
+      if (const Json* transports = document.find("transports"))
+        policy.parse_transports(*transports);
     } catch (const Error& error) {
       throw Error(ErrorKind::usage, error.message());
     }

@@ -24,10 +24,12 @@ class Policy {
   // /etc/containers/policy.json, /usr/share/containers/policy.json; none of them: accept anything.
   // Throws Error(usage): a named file that is missing, any file that is unreadable or broken.
   static Policy load(const std::optional<std::string>& named);
-  // The file's text; `path` is for messages.
+  // The file's text; `path` is for messages. As containers/image it takes nothing that it does not
+  // know: a key that is misspelt would be a rule that is not there.
   static Policy parse(std::string_view text, const std::string& path);
 
-  // Throws Error(denied) naming the file and the scope when an image from `source` may not be used.
+  // Throws Error(denied) naming the file and the scope when an image from `source` may not be used,
+  // and what policy_scopes() throws.
   void check(const ImageReference& source) const;
 
  private:
@@ -37,16 +39,14 @@ class Policy {
     std::string type;
   };
   using Requirements = std::vector<Requirement>;
+  static Requirement parse_requirement(const class Json& value, const std::string& list);
   static Requirements parse_requirements(const class Json& value, const std::string& where);
+  void parse_transports(const class Json& transports);
 
   std::string path_;
   Requirements default_;
   std::map<std::string, std::map<std::string, Requirements>> transports_;
 };
-
-// The scopes that name `source` in a policy, most specific first; "" (the whole transport) is the
-// last. Pure.
-std::vector<std::string> policy_scopes(const ImageReference& source);
 
 }  // namespace tug
 

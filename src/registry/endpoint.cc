@@ -67,7 +67,11 @@ Answer by_http_after(const Error& https, Send send) {
     return send();
   } catch (const Error& http) {
     if (http.kind() == ErrorKind::interrupted) throw;
-    throw neither(https, http.message());
+    Error error = neither(https, http.message());
+    // A port without TLS has only http to answer by, and may yet.
+    if (http.kind() == ErrorKind::network && http.retryable())
+      error.set_kind(ErrorKind::network).set_retryable(true);
+    throw error;
   }
 }
 
@@ -115,26 +119,36 @@ std::optional<Answer> Endpoint::open(const http::Request* question,
                                      const std::function<bool()>& may_log_in,
                                      const std::stop_token& stop) {
   std::optional<Answer> answer;
-  if (is_open()) return answer;
-  opening_.run(0, stop, [&] {
-    if (is_open()) return true;
-    if (question == nullptr) {
-      ping(stop);
+  bool asked = false;
+  // Whoever waited for a question that got no answer puts its own: the scheme may still be unknown.
+  while (!asked && !is_open()) {
+    opening_.run(0, stop, [&] {
+      asked = true;
+      if (!is_open()) answer = first_question(question, may_log_in, stop);
       return true;
-    }
-    answer = ask(*question, stop);
-    if (!answer) return true;
-    const int status = answer->response.status;
-    if (status == 401) learn(answer->response);
-    if (is_no_answer(status)) return true;  // the next request may ask again
-    if (may_be_for_strangers(status) && may_log_in()) {
-      ping_for_challenges(stop);
-      if (challenge()) answer.reset();
-    }
-    const std::lock_guard lock(mutex_);
-    state_.opened = true;
-    return true;
-  });
+    });
+  }
+  return answer;
+}
+
+std::optional<Answer> Endpoint::first_question(const http::Request* question,
+                                               const std::function<bool()>& may_log_in,
+                                               const std::stop_token& stop) {
+  if (question == nullptr) {
+    ping(stop);
+    return std::nullopt;
+  }
+  std::optional<Answer> answer = ask(*question, stop);
+  if (!answer) return answer;
+  const int status = answer->response.status;
+  if (status == 401) learn(answer->response);
+  if (is_no_answer(status)) return answer;  // the next request may ask again
+  if (may_be_for_strangers(status) && may_log_in()) {
+    ping_for_challenges(stop);
+    if (challenge()) answer.reset();
+  }
+  const std::lock_guard lock(mutex_);
+  state_.opened = true;
   return answer;
 }
 

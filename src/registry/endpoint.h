@@ -75,6 +75,9 @@ class Endpoint {
   std::shared_ptr<const http::TlsConfig> tls_for(const http::Url& url);
   std::shared_ptr<const http::TlsConfig> load_foreign_tls(const http::Url& url) const;
   void ping(const std::stop_token& stop);  // GET /v2/, once per process
+  std::optional<Answer> first_question(const http::Request* question,
+                                       const std::function<bool()>& may_log_in,
+                                       const std::stop_token& stop);
   std::optional<Answer> ask(const http::Request& question, const std::stop_token& stop);
   std::optional<Answer> ask_over_http(const http::Request& question, const Error& https,
                                       const std::stop_token& stop);

@@ -343,6 +343,16 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
   return text + name.str();
 }
 
+ImageName name_in(const StoreSnapshot& snapshot, const StorageReference& reference) {
+  return ImageName::parse(reference.image,
+                          [&](const std::string& text) -> std::optional<std::string> {
+                            const StoredImage* found = snapshot.find_image(text);
+                            if (found == nullptr || !found->id.starts_with(text))
+                              return std::nullopt;
+                            return found->id;
+                          });
+}
+
 }  // namespace
 
 StorageConfig storage_config_of(const StorageReference& reference,
@@ -364,12 +374,7 @@ std::unique_ptr<ImageSource> open_containers_storage(
   StorePaths paths = StorePaths::find(storage_config_of(reference, environment), note);
   for (int attempt = 1;; ++attempt) {
     StoreSnapshot snapshot = StoreSnapshot::read(paths);
-    const ImageName name = ImageName::parse(
-        reference.image, [&](const std::string& text) -> std::optional<std::string> {
-          const StoredImage* found = snapshot.find_image(text);
-          if (found == nullptr || !found->id.starts_with(text)) return std::nullopt;
-          return found->id;
-        });
+    const ImageName name = name_in(snapshot, reference);
     const StoredImage& image = resolve(name, snapshot, paths);
     std::optional<StoredManifest> manifest =
         find_manifest(image, name.id.empty() ? name.digest : std::nullopt);
@@ -390,6 +395,16 @@ std::unique_ptr<ImageSource> open_containers_storage(
                                                   : "its manifest is missing or damaged"));
     }
   }
+}
+
+StoredName find_stored_name(const StorageReference& reference,
+                            const StorageEnvironment& environment) {
+  const auto silent = [](std::string_view) {};  // whoever opens the image will be told
+  const StorePaths paths = StorePaths::find(storage_config_of(reference, environment), silent);
+  const StoreSnapshot snapshot = StoreSnapshot::read(paths);
+  ImageName name = name_in(snapshot, reference);
+  std::string id = resolve(name, snapshot, paths).id;
+  return {paths.driver, paths.graph_root, std::move(name), std::move(id)};
 }
 
 ListedImages list_containers_storage(std::string_view store, const StorageEnvironment& environment,

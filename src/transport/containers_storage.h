@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
 namespace tug {
@@ -36,9 +37,27 @@ std::unique_ptr<ImageSource> open_containers_storage(
 std::unique_ptr<ImageDestination> open_containers_storage_destination(
     const StorageReference& reference, const StorageEnvironment& environment);
 
+// Removes an image with all its names, and the layers that nothing else in the store needs, as
+// podman's library does. Throws as open_containers_storage; Error(denied) while a container uses
+// the image.
+void delete_from_containers_storage(const StorageReference& reference,
+                                    const StorageEnvironment& environment,
+                                    const std::stop_token& stop);
+
 // The store that `reference` names, or the one that is configured.
 StorageConfig storage_config_of(const StorageReference& reference,
                                 const StorageEnvironment& environment);
+
+// What a reference means in its store.
+struct StoredName {
+  std::string driver;
+  std::string graph_root;
+  ImageName name;  // with the ID only if the reference has it
+  std::string id;  // of the image
+};
+// Throws as open_containers_storage.
+StoredName find_stored_name(const StorageReference& reference,
+                            const StorageEnvironment& environment);
 
 // All images of a store by each of their names with a tag. `store`: "[STORE]", or "" for the one
 // that is configured. Throws as open_containers_storage, and Error(usage) when `store` names an

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   for (const char* source : {"docker://a.reg.example:5000/team/app:1", "docker://app", "oci:/a/b:1",
-                             "oci:x", "dir:/a", "containers-storage:app"}) {
+                             "oci:x", "dir:/a", "docker-daemon:app:1"}) {
     try {
       policy.check(tug::ImageReference::parse(source));
     } catch (const tug::Error& error) {

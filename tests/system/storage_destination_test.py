@@ -106,6 +106,51 @@ class Destination:
     def good_image(self, ref="good"):
         return self.image([simple_tar({"etc/motd": b"hello\n", "n": noise(40_000)}), simple_tar({"second": b"2"})], ref)
 
+    # ---- deleting
+
+    def test_deletion(self):
+        """The image by any of its names, all its names, and no layer that something else needs: the store is then as skopeo leaves it."""
+        one, two = (simple_tar({name: noise(40_000)}) for name in ("one", "two"))
+        others = self.other_store()
+        for store in (self.store, others):
+            for tars, name in (([one], "base:1"), ([one, two], "upper:1"), ([one, two], "upper:2"), ([two], "alone:1")):
+                source = self.image(tars, f"{store.directory.name}-{name}".replace(":", "-"))
+                self.assert_success(self.write(source, name, store=store, program="skopeo"))
+        ids = {name: self.store.record(name)["id"] for name in ("base:1", "alone:1")}
+        for name in ("localhost/upper:1", f"@{ids['base:1']}", ids["alone:1"][:12]):
+            before = len(self.store.records())
+            self.assert_success(self.tug("delete", f"{self.store.place}{name}", program=WRITER))
+            self.assert_success(self.tug("delete", f"{others.place}{name}", program="skopeo"))
+            self.assertEqual(len(self.store.records()), before - 1)
+            self.assert_same_stores(self.store, others)
+            for store in (self.store, others):
+                left = {path.name for path in store.root.rglob("*") if path.is_dir() and len(path.name) == 64}
+                self.assertEqual(left, {each["id"] for each in (*store.layers(), *store.records())})
+        self.assertEqual(self.store.layers(), [])
+        result = self.tug("delete", self.store.reference("upper:1"), program=WRITER)
+        self.assertEqual(result.code, 1, str(result))
+        self.assertIn("does not resolve to an image ID", result.err)
+
+    @tug_only
+    def test_deletion_of_what_is_used(self):
+        """A container's image stays whole, with skopeo's exit code; the layers under a container's stay with it."""
+        self.assert_success(self.write(self.good_image(), "used:1"))
+        container = self.store.run("buildah", "from", "localhost/used:1")
+        before = snapshot(self.store)
+        for program in ("skopeo", None):
+            result = self.tug("delete", self.store.reference("used:1"), program=program)
+            self.assertEqual(result.code, 1, str(result))
+            self.assertRegex(result.err, "image used by|is used by the container")
+        self.assertEqual(snapshot(self.store), before)
+        self.store.run("buildah", "rm", container)
+        if self.driver == "overlay":
+            podman = ("podman", "--root", self.store.root, "--runroot", self.store.runroot, "--storage-driver", self.driver, "image")
+            self.store.run(*podman, "mount", "localhost/used:1")
+            self.assert_failure(self.tug("delete", self.store.reference("used:1")), text="is mounted")
+            self.store.run(*podman, "unmount", "localhost/used:1")
+        self.assert_success(self.tug("delete", self.store.reference("used:1")))
+        self.assertEqual((self.store.records(), self.store.layers()), ([], []))
+
     # ---- the same as skopeo's
 
     def test_the_same_store_as_skopeos(self):

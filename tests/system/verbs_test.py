@@ -16,9 +16,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import case, layouts  # noqa: E402
 from support.case import FIXTURES, IS_SKOPEO, SystemTest, fixture, registry_for_class, sanitizer, tug_only  # noqa: E402
+from support.docker_daemon import DockerDaemon  # noqa: E402
 from support.layouts import Layout, digest_of  # noqa: E402
 from support.loopback_server import Handler, LoopbackServer  # noqa: E402
 from support.registry import Registry  # noqa: E402
+from support.stores import Store  # noqa: E402
 from support.token_server import TokenServer, User  # noqa: E402
 from support.trees import tree  # noqa: E402
 
@@ -366,6 +368,28 @@ class VerbsTest(SystemTest):
         if not IS_SKOPEO:  # 1.9.3 exits with 1, later versions with 2
             self.assert_failure(self.tug("inspect", "--tls-verify=false", "-f", "{{.Digest}}", f"{repository}:missing"), code=2)
 
+    def test_names(self):
+        """Every transport whose references may have a name prints it; an ID or a path is none."""
+        store = Store(self.temp / "store", "vfs")
+        store.run("skopeo", "copy", "-q", "--insecure-policy", HELLO, f"{store.place}app:1")
+        (record,) = store.records()
+        archive = self.temp / "app.tar"
+        self.skopeo("--insecure-policy", "copy", "-q", HELLO, f"docker-archive:{archive}:app:1")
+        with DockerDaemon(self.temp) as daemon:
+            daemon.load(archive.read_bytes())
+            (image_id,) = (name for name in daemon.images if name.startswith("sha256:"))
+            for image, name in (
+                (f"{store.place}app:1", "docker.io/library/app"), (f"{store.place}app@{record['digest']}", "docker.io/library/app"),
+                (f"{store.place}app:1@{record['id']}", "docker.io/library/app"), (f"{store.place}@{record['id']}", ""),
+                (f"{store.place}{record['id'][:12]}", ""), (f"docker-archive:{archive}:app:1", "docker.io/library/app"),
+                (f"docker-archive:{archive}", ""), (f"docker-archive:{archive}:@0", ""), ("docker-daemon:app:1", "docker.io/library/app"),
+                (f"docker-daemon:{image_id}", ""), (HELLO, ""),
+            ):
+                with self.subTest(image):
+                    flags = ("--daemon-host", daemon.host) if image.startswith("docker-daemon:") else ()
+                    self.compare("inspect", *flags, image, edit=without_layers_data)
+                    self.assertEqual(self.compare("inspect", *flags, "--format", "{{.Name}}", image).out, f"{name}\n")
+
     # ---- list-tags
 
     def test_list_tags(self):
@@ -466,12 +490,6 @@ class VerbsTest(SystemTest):
         self.compare("delete", f"docker://{self.registry.address}/UPPER:v1", says="lower.?case")
         self.compare("delete", "--no-such-flag", repository, says="unknown flag: --no-such-flag")
         self.assertEqual(list(self.registry.tags("kept")), ["v1"])
-
-    @tug_only
-    def test_delete_of_a_store(self):
-        """podman's and buildah's to delete; nothing of the store is opened."""
-        result = self.tug("delete", "containers-storage:app:1")
-        self.assert_failure(result, text="not implemented for containers-storage: images.*podman rmi or buildah rmi")
 
     def test_delete_where_nothing_is_deleted(self):
         with Registry(self.temp / "registry", environment={"REGISTRY_STORAGE_DELETE_ENABLED": "false"}) as registry:

@@ -471,6 +471,51 @@ TEST_CASE("without verification, an overloaded registry that speaks http is aske
   CHECK(server.seen() == Lines{question, question, question, "GET /v2/ -"});
 }
 
+TEST_CASE("without verification, a registry by http in trouble is asked again by all workers") {
+  int status = 0;
+  SUBCASE("503") { status = 503; }
+  SUBCASE("429") { status = 429; }
+  SUBCASE("500") { status = 500; }
+  SUBCASE("no answer") {}
+  std::atomic<int> troubles{3};
+  const HttpServer server(
+      [&](const HttpRequest& request, test::HttpConnection& connection) {
+        connection.read_body();
+        std::this_thread::sleep_for(milliseconds(20));  // so that the others wait for this one
+        if (request.path() != kPath || --troubles < 0) {
+          connection.send({200, {{"Docker-Distribution-Api-Version", "registry/2.0"}}, "ok"});
+        } else if (status != 0) {
+          connection.send({status, {}, ""});
+        } else {
+          connection.close();
+        }
+      },
+      options(false));
+  World world;
+  world.access.tls_verify = false;
+  Hosts hosts(world.environment());
+  const auto reference = RegistryReference::parse(server.authority() + "/team/app");
+  std::atomic<int> good{0};
+  std::mutex mutex;
+  std::vector<std::string> errors;
+  {
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < 8; ++i) {
+      workers.emplace_back([&] {
+        try {
+          const Answer answer = hosts.get(reference, world.access).call(get(), {});
+          good += answer.url.origin().scheme == "http" ? 1 : 0;
+        } catch (const Error& error) {
+          const std::lock_guard lock(mutex);
+          errors.emplace_back(error.what());
+        }
+      });
+    }
+  }
+  CHECK(errors == Lines{});
+  CHECK(good == 8);
+}
+
 TEST_CASE("without verification, a ping follows an answer by http that anybody may have given") {
   struct Case {
     std::string_view name;

@@ -1,5 +1,6 @@
 #include "transport/containers_storage.h"
 
+#include "base/fd.h"
 #include "support/error_of.h"
 #include "support/read_all.h"
 #include "unit/transport/storage_fixture.h"
@@ -7,6 +8,7 @@
 #include <tug/error.h>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -45,6 +47,10 @@ std::unique_ptr<ImageSource> open(const StoreFixture& store, const std::string& 
 }
 
 std::string read_all(const Blob& blob) { return test::read_all(blob.open(0), 1000); }
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 // A store with one image of two layers, named localhost/many:3 and localhost/many:4.
 class OneImage {
@@ -327,6 +333,66 @@ TEST_CASE("an image that is removed while it is read is an error") {
   fs::remove_all(image.store.layer_directory(kBase));
   check_error_parts(ErrorKind::local, {image.store.layer_directory(kBase), "removed"},
                     [&] { read_all(layers[0]); });
+}
+
+TEST_CASE("an image is deleted with the layers that nothing else needs") {
+  if (::geteuid() != 0) return;
+  OneImage one;
+  StoreFixture& store = one.store;
+  fs::create_directories(store.root() + "/overlay-containers");
+  const auto erase = [&] {
+    delete_from_containers_storage(
+        StorageReference::parse("[overlay@" + store.root() + "]localhost/many:4"),
+        bare_environment(), {});
+  };
+  const auto records = [&](const std::string& kind) {
+    return read_file(store.root() + "/overlay-" + kind + "/" + kind + ".json", 1 << 20);
+  };
+  const std::string other(64, '3');
+  bool base_stays = false;
+  bool top_stays = false;
+  SUBCASE("all of them") {}
+  SUBCASE("not one under another image") {
+    store.add_image(other, {}, kBase, {{"manifest", one.manifest}});
+    base_stays = true;
+  }
+  SUBCASE("not one under a layer of this start of the machine") {
+    store.dir().write("overlay-layers/volatile-layers.json",
+                      R"([{"id":"x","parent":")" + kBase + R"("}])");
+    base_stays = true;
+  }
+  SUBCASE("not one that is another image's for other users") {
+    store.dir().write("overlay-images/images.json", R"([{"id":")" + other +
+                                                        R"(","mapped-layers":[")" + kTop +
+                                                        R"("]},)" + records("images").substr(1));
+    base_stays = top_stays = true;
+  }
+  erase();
+  CHECK_FALSE(contains(records("images"), kImage));
+  CHECK_FALSE(fs::exists(store.image_directory(kImage)));
+  for (const auto& [id, stays] : {std::pair{kBase, base_stays}, {kTop, top_stays}}) {
+    CAPTURE(id);
+    CHECK(contains(records("layers"), R"("id":")" + id) == stays);
+    CHECK(fs::exists(store.layer_directory(id)) == stays);
+    CHECK(fs::exists(store.tar_split_path(id)) == stays);
+  }
+  CHECK_FALSE(contains(records("layers"), "incomplete"));
+  check_error_parts(ErrorKind::not_found, {"does not resolve to an image ID"}, erase);
+}
+
+TEST_CASE("an image that a container uses is not deleted") {
+  if (::geteuid() != 0) return;
+  for (const char* file : {"containers.json", "volatile-containers.json"}) {
+    OneImage one;
+    one.store.dir().write("overlay-containers/" + std::string(file),
+                          R"([{"id":"the-container","image":")" + kImage + R"("}])");
+    check_error_parts(ErrorKind::denied, {kImage, "used by the container the-container"}, [&] {
+      delete_from_containers_storage(
+          StorageReference::parse("[overlay@" + one.store.root() + "]localhost/many:3"),
+          bare_environment(), {});
+    });
+    CHECK(open(one.store, "localhost/many:3")->manifest({}).bytes == one.manifest);
+  }
 }
 
 TEST_CASE("the store and the driver come from the environment when the reference names none") {
