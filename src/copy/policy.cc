@@ -102,10 +102,12 @@ void check_key(std::string_view key, const Json& value, const std::string& where
   bool good = text != nullptr && !text->empty();
   if (key == "keyData") {
     good = text != nullptr && base64_decode(*text);
-  } else if (key == "keyPaths") {
-    const Json::Array* paths = value.as_array();
-    good = paths != nullptr && std::all_of(paths->begin(), paths->end(),
-                                           [](const Json& path) { return path.is_string(); });
+  } else if (key == "keyPaths" || key == "keyDatas") {
+    const Json::Array* keys = value.as_array();
+    good = keys != nullptr && std::all_of(keys->begin(), keys->end(),
+                                          [](const Json& each) { return each.is_string(); });
+  } else if (key == "fulcio" || key == "pki") {
+    good = value.is_object();
   }
   if (!good) throw invalid(where, "has no valid " + quoted(key));
 }
@@ -136,9 +138,15 @@ void check_signed_by(const Json& value, const std::string& where) {
     check_identity(*identity, where + ", signedIdentity,");
 }
 
+// With what later versions of containers/image have in it: such a rule rejects here in any case,
+// and the rest of the file shall count.
 void check_sigstore(const Json& value, const std::string& where) {
-  object_of(value, {"type", "keyPath", "keyData", "signedIdentity"}, where);
-  check_keys(value, {"keyPath", "keyData"}, where);
+  object_of(
+      value,
+      {"type", "keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki", "rekorPublicKeyPath",
+       "rekorPublicKeyPaths", "rekorPublicKeyData", "rekorPublicKeyDatas", "signedIdentity"},
+      where);
+  check_keys(value, {"keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki"}, where);
   if (const Json* identity = value.find("signedIdentity"))
     check_identity(*identity, where + ", signedIdentity,");
 }

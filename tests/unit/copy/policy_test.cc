@@ -76,6 +76,22 @@ TEST_CASE("a broken policy is refused, naming the file") {
   }
 }
 
+TEST_CASE("a signature as later versions demand it rejects, and the rest of the file counts") {
+  for (const char* keys : {R"("keyPaths": ["/k"])", R"("keyDatas": ["aGVsbG8="])",
+                           R"("fulcio": {"oidcIssuer": "i"}, "rekorPublicKeyPath": "/k")",
+                           R"("pki": {}, "signedIdentity": {"type": "matchRepository"})"}) {
+    INFO(keys);
+    const Policy policy = Policy::parse(
+        R"({"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {"a.example":
+            [{"type": "sigstoreSigned", )" +
+            std::string(keys) + "}]}}}",
+        "p");
+    CHECK_NOTHROW(policy.check(ImageReference::parse("docker://b.example/x")));
+    CHECK_THROWS_WITH_AS(policy.check(ImageReference::parse("docker://a.example/x")),
+                         doctest::Contains("sigstoreSigned"), Error);
+  }
+}
+
 TEST_CASE("a rule for a directory is one for every link to it") {
   const test::TempDir dir;
   const std::string real = std::filesystem::canonical(dir.path()).string() + "/real";
