@@ -401,7 +401,12 @@ class ContainersStorageDestination final : public ClosedDestination {
   // What failed in that thread: more blobs would be of no use.
   void throw_if_failed() {
     const std::lock_guard lock(mutex_);
-    if (failure_) std::rethrow_exception(failure_);
+    if (!failure_) return;
+    try {
+      std::rethrow_exception(failure_);
+    } catch (const Error& error) {
+      throw Error(error);  // a copy: each thread says in it what it was at
+    }
   }
 
   // How many layers, from the base, are made. Throws what failed there.

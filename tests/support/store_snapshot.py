@@ -81,3 +81,14 @@ def recipe(file):
 
 def records(path):
     return json.loads(path.read_text() or "[]") if path.exists() else []
+
+
+class StoreComparison:
+    """For the classes of tests that compare stores."""
+
+    def assert_same_stores(self, one, other):
+        one, other = snapshot(one), snapshot(other)
+        self.assertEqual(set(one), set(other))
+        for key in one:
+            with self.subTest(key):
+                self.assertEqual(one[key], other[key])

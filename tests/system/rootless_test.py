@@ -15,7 +15,7 @@ from support import podman  # noqa: E402
 from support.case import SystemTest, tug_only  # noqa: E402
 from support.layouts import Layout  # noqa: E402
 from support.podman import NOBODY, PodmanStore, RootlessStore  # noqa: E402
-from support.store_snapshot import snapshot  # noqa: E402
+from support.store_snapshot import StoreComparison, snapshot  # noqa: E402
 from support.stores import DIRECTORY, FILE, HARDLINK, LOWER, SYMLINK, UPPER, Store, odd_tar, static_program, tar_of  # noqa: E402
 
 # CAP_NET_RAW, as ping has it.
@@ -44,7 +44,7 @@ LAYERS = {
 WRITABLE = [name for name in LAYERS if name not in ("too-high", "fuse")]
 
 
-class Namespaces:
+class Namespaces(StoreComparison):
     """The tests of one driver."""
 
     driver = None
@@ -76,13 +76,6 @@ class Namespaces:
         self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
         self.assertRegex(done.stderr, r"\Atime=\S+ level=fatal msg=.*\n\Z")
         return done.stderr
-
-    def assert_same_stores(self, one, other):
-        one, other = snapshot(one), snapshot(other)
-        self.assertEqual(set(one), set(other))
-        for key in one:
-            with self.subTest(key):
-                self.assertEqual(one[key], other[key])
 
     def attributes(self, name):
         """Of everything in the store's layers that is called so."""

@@ -23,7 +23,7 @@ from support.case import FIXTURES, SystemTest, tug_only  # noqa: E402
 from support.layouts import CREATED, OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Layout, digest_of, noise  # noqa: E402
 from support.loopback_server import Handler, LoopbackServer  # noqa: E402
 from support.registry import Registry  # noqa: E402
-from support.store_snapshot import contents, records, snapshot  # noqa: E402
+from support.store_snapshot import StoreComparison, contents, records, snapshot  # noqa: E402
 from support.stores import (  # noqa: E402
     DIRECTORY, FILE, HARDLINK, LOWER, SYMLINK, UPPER, Store, linked_tar, odd_tar, simple_tar, static_program, tar_of)
 
@@ -58,7 +58,7 @@ class LateLayer(LoopbackServer):
         super().__init__(Image)
 
 
-class Destination:
+class Destination(StoreComparison):
     """The tests of one driver."""
 
     driver = None
@@ -84,13 +84,6 @@ class Destination:
 
     def other_store(self):
         return Store(self.temp / "other", self.driver)
-
-    def assert_same_stores(self, one, other):
-        one, other = snapshot(one), snapshot(other)
-        self.assertEqual(set(one), set(other))
-        for key in one:
-            with self.subTest(key):
-                self.assertEqual(one[key], other[key])
 
     def assert_readable(self, name, store=None):
         """Every layer, by skopeo, which makes the tars again."""
