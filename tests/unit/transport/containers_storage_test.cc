@@ -370,7 +370,9 @@ TEST_CASE("an image is deleted with the layers that nothing else needs") {
   erase();
   CHECK_FALSE(contains(records("images"), kImage));
   CHECK_FALSE(fs::exists(store.image_directory(kImage)));
-  for (const auto& [id, stays] : {std::pair{kBase, base_stays}, {kTop, top_stays}}) {
+  for (const auto& layer : {std::pair{kBase, base_stays}, {kTop, top_stays}}) {
+    const auto& id = layer.first;
+    const bool stays = layer.second;
     CAPTURE(id);
     CHECK(contains(records("layers"), R"("id":")" + id) == stays);
     CHECK(fs::exists(store.layer_directory(id)) == stays);
