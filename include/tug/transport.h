@@ -224,7 +224,7 @@ class ImageDestination {
     return repository ? repository->digest() : std::nullopt;
   }
   // Makes everything visible at once, for places that can (archives). Nothing is promised before it
-  // returns.
+  // returns. May throw MissingBlobsError; it is called again when those were put.
   virtual void finish(std::stop_token) {}
 };
 

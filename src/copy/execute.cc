@@ -265,7 +265,7 @@ class Copy {
     blobs_->move_all();
     if (!options_.dry_run) {
       put_manifests();
-      destination_.finish(stop_);
+      finish();
       blobs_->remember_all();
     } else {
       plan_manifests();
@@ -347,6 +347,18 @@ class Copy {
     report_.tags = destination_tags();
     put_additional_tags(finals_[top]);
     report_instances();
+  }
+
+  // What the destination had when it was asked, and has lost by now, is sent to it after all.
+  void finish() {
+    for (int round = 0;; ++round) {
+      try {
+        return destination_.finish(stop_);
+      } catch (const MissingBlobsError& error) {
+        if (round == kMissingBlobRounds) throw;
+        supply_missing({{plan_.nodes.size() - 1, error.digests()}});
+      }
+    }
   }
 
   // Puts them all. What the destination then misses is supplied, and what was refused or has

@@ -322,7 +322,10 @@ class ContainersStorageDestination final : public ClosedDestination {
     config_ = read_config(manifest.config());
     chain_ = chain_in(manifest, config_);
     for (const Descriptor& layer : manifest.layers()) {
-      if (!is_here(layer.digest)) throw layer_stays_away(layer, "containers-storage");
+      if (is_here(layer.digest)) continue;
+      if (media_type::is_nondistributable(layer.media_type))
+        throw layer_stays_away(layer, "containers-storage");
+      throw MissingBlobsError(vanished(), lost());
     }
     manifest_.emplace(manifest);
   }
@@ -340,6 +343,9 @@ class ContainersStorageDestination final : public ClosedDestination {
         }
         are_made = false;  // or they would be
         return write_image(stop);
+      } catch (const MissingBlobsError& error) {
+        const std::lock_guard lock(mutex_);
+        throw MissingBlobsError(error, lost());
       } catch (const Vanished&) {
         if (attempt == kAttempts) throw;
       }
@@ -391,7 +397,8 @@ class ContainersStorageDestination final : public ClosedDestination {
         lock.lock();
         ++made_;
       }
-    } catch (const Vanished&) {  // finish() makes it again
+    } catch (const Vanished&) {           // finish() makes it again
+    } catch (const MissingBlobsError&) {  // or asks for it
     } catch (...) {
       const std::lock_guard lock(mutex_);
       failure_ = std::current_exception();
@@ -407,6 +414,16 @@ class ContainersStorageDestination final : public ClosedDestination {
     } catch (const Error& error) {
       throw Error(error);  // a copy: each thread says in it what it was at
     }
+  }
+
+  // Blobs that the store had when it was asked, and somebody has removed since.
+  // With mutex_.
+  std::vector<Digest> lost() {
+    std::vector<Digest> digests;
+    for (const Link& link : chain_) {
+      if (!is_here(link.blob.digest)) digests.push_back(link.blob.digest);
+    }
+    return digests;
   }
 
   // How many layers, from the base, are made. Throws what failed there.
@@ -508,7 +525,7 @@ class ContainersStorageDestination final : public ClosedDestination {
     const Digest digest = staged.descriptor.digest;
     staged_.emplace(digest, std::move(staged));
     changed_.notify_all();
-    if (expected_ && digest == expected_->config().digest && !maker_.joinable())
+    if (expected_ && digest == expected_->config().digest && !maker_.joinable() && !have_all_come_)
       maker_ = std::jthread([this](const std::stop_token& stop) { make_what_comes(stop); });
   }
 
@@ -602,7 +619,7 @@ class ContainersStorageDestination final : public ClosedDestination {
       bytes = decompressing_source(staged_bytes(*staged), name);
     } else {
       const StoredLayer* stored = find_stored(link.blob.digest);
-      if (stored == nullptr) throw vanished();
+      if (stored == nullptr) throw MissingBlobsError(vanished(), {link.blob.digest});
       const auto layer = std::make_shared<const StorageLayer>(paths_, stored_chain(*stored), stop);
       bytes = layer->open(0);
       limit = layer->size();

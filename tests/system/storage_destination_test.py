@@ -210,6 +210,25 @@ class Destination(StoreComparison):
         self.assert_success(self.write(source, "late:1", store=other, program="skopeo"))
         self.assert_same_stores(self.store, other)
 
+    def test_a_layer_that_goes_away_meanwhile(self):
+        """The store had it, and so nobody asked for it; somebody removes its image before ours is there."""
+        base = simple_tar({"one": noise(30_000)})
+        self.assert_success(self.write(self.image([base], "first"), "first:1"))
+        self.image([base, simple_tar({"late": b"3"})], "late")
+        removed = []
+
+        def remove():
+            if not removed:
+                removed.append(self.assert_success(self.tug("delete", self.store.reference("first:1"))))
+            return True
+
+        with LateLayer(self.layout, self.layout.descriptor("late"), remove) as registry:
+            registry.gives_it = True
+            self.assert_success(self.write(f"docker://{registry.address}/late:1", "late:1", "--src-tls-verify=false"))
+        self.assertEqual(len(removed), 1)
+        self.assert_readable("late:1")
+        self.assertEqual(len(self.store.layers()), 2)
+
     # ---- read by others
 
     def test_buildah_runs_it(self):
