@@ -4,6 +4,7 @@
 #include "cli/copier.h"
 #include "cli/copy_progress.h"
 #include "cli/image_list.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 
 #include <tug/error.h>
@@ -64,14 +65,13 @@ Images images_of(Context& context, const Arguments& arguments) {
   if (const auto text = arguments.text("shard")) {
     const Shard shard = Shard::parse(*text);
     // However an archive's path is written in the list, its first line decides.
-    std::map<std::string, ImageReference> first;
-    for (const ImagePair& pair : images.pairs) {
-      if (const auto place = archive_place(pair.destination))
-        first.emplace(place->file, pair.destination);
-    }
+    std::map<std::string, bool> has_archive;  // by file
     images.elsewhere = std::erase_if(images.pairs, [&](const ImagePair& pair) {
       const auto place = archive_place(pair.destination);
-      return !shard.has(place ? first.at(place->file) : pair.destination);
+      if (!place) return !shard.has(pair.destination);
+      const auto [known, is_new] = has_archive.try_emplace(place->file);
+      if (is_new) known->second = shard.has(pair.destination);
+      return !known->second;
     });
   }
   return images;
@@ -102,6 +102,10 @@ class Archives {
   }
 
   [[nodiscard]] bool empty() const noexcept { return archives_.empty(); }
+  [[nodiscard]] bool fill_stdout() const {
+    return std::any_of(archives_.begin(), archives_.end(),
+                       [](const Archive& archive) { return is_standard_output(archive.path); });
+  }
   // Throws what none of their images could be copied for: one that is there already.
   void look() const {
     for (const Archive& archive : archives_) (void)copier_.open_archive(archive.first);
@@ -200,9 +204,7 @@ int run_bulk_copy(Context& context, const Arguments& arguments) {
   ProgressDisplay display(progress_mode(arguments, context.program() == "skopeo"), context.stop());
   Archives archives(copier, images.pairs);
   const bool dry_run = copier.options().dry_run;
-  const bool fills_stdout =
-      !dry_run && std::any_of(images.pairs.begin(), images.pairs.end(),
-                              [](const ImagePair& pair) { return takes_stdout(pair.destination); });
+  const bool fills_stdout = !dry_run && archives.fill_stdout();
   check_archives(arguments, fills_stdout, archives);
   BulkTally tally(images.pairs,
                   {.quiet = arguments.flag("quiet") || fills_stdout,

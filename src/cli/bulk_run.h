@@ -18,7 +18,6 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace tug::cli {
@@ -81,7 +80,7 @@ class BulkTally : public BulkStory {
   };
   // The list must outlive this, as must the display.
   BulkTally(const std::vector<ImagePair>& images, Style style, ProgressDisplay& display)
-      : images_(images), style_(std::move(style)), display_(display) {}
+      : images_(images), style_(style), display_(display) {}
 
   std::unique_ptr<CopyProgress> progress(std::size_t image) override;
   void succeeded(std::size_t image, const CopyReport& report) override;

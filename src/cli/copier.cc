@@ -236,11 +236,6 @@ std::vector<Option> limit_options() {
       {"req-per-sec", '\0', Kind::value, "N", "Send no more requests in a second to a registry"}};
 }
 
-bool takes_stdout(const ImageReference& destination) {
-  const auto archive = archive_place(destination);
-  return archive && is_standard_output(archive->path);
-}
-
 Copier::Copier(Context& context, const Arguments& arguments, Run run)
     : arguments_(arguments),
       as_skopeo_(context.program() == "skopeo"),

@@ -27,9 +27,6 @@ std::vector<Option> upload_options();
 // --limit-rate and --req-per-sec.
 std::vector<Option> limit_options();
 
-// An archive that goes where the story would be told.
-bool takes_stdout(const ImageReference& destination);
-
 class Copier {
  public:
   enum class Run { one_image, many_images };

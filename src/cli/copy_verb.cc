@@ -8,6 +8,7 @@
 #include "cli/copy_progress.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "transport/open.h"
 
 #include <tug/copy.h>
 #include <tug/error.h>
@@ -16,6 +17,12 @@
 
 namespace tug::cli {
 namespace {
+
+// An archive that goes where the story would be told.
+bool takes_stdout(const ImageReference& destination) {
+  const auto archive = archive_place(destination);
+  return archive && is_standard_output(archive->path);
+}
 
 CopyReport copy(Context& context, const Arguments& arguments, const ImageReference& from,
                 const ImageReference& to) {
@@ -95,7 +102,8 @@ Verb copy_verb() {
       "PREFIX\n"
       "is docker://HOST[:PORT][/PATH]. An image that SOURCE names \"v1\" goes to PREFIX:v1,\n"
       "\"team/app:1\" and \"quay.io/team/app:1\" go to PREFIX/team/app:1; --dry-run shows it. In\n"
-      "docker-archive:PATH, oci-archive:PATH and oci:PATH, which may stand for PREFIX, names stay;\n"
+      "docker-archive:PATH, oci-archive:PATH and oci:PATH, which may stand for PREFIX, names "
+      "stay;\n"
       "in docker-archive:PATH:NAME they are below NAME.\n"
       "Images of a list for one docker-archive:PATH or oci-archive:PATH make one new archive, in "
       "the\n"

@@ -158,7 +158,8 @@ int inspect(Context& context, const Arguments& arguments, const ImageReference& 
     write_stdout(source->manifest(context.stop()).bytes);
     return EXIT_SUCCESS;
   }
-  const std::optional<RegistryReference> repository = docker_name(reference);
+  const std::optional<RegistryReference> repository =
+      config_only ? std::nullopt : docker_name(reference);
   std::optional<TagListing> tags;
   if (reference.transport == Transport::docker && !config_only && !arguments.flag("no-tags"))
     tags.emplace(context, *repository, options.access);
@@ -192,7 +193,7 @@ int run(Context& context, const Arguments& arguments) {
     throw Error(ErrorKind::usage, "--manifest-digest is not supported by this version of tug")
         .set_hint("the member Digest is the manifest's digest");
   }
-  if (arguments.flag("raw") && !arguments.value("format").value_or("").empty())
+  if (arguments.flag("raw") && arguments.has("format"))
     throw Error(ErrorKind::usage, "raw output does not support format option");
   const ImageReference reference = ImageReference::parse(text);
   return with_context("inspecting " + reference.str(),

@@ -288,6 +288,12 @@ Platform platform_of_config(std::string_view config) {
   });
 }
 
+void require_same_layers(std::size_t in_config, std::size_t in_manifest) {
+  if (in_config == in_manifest) return;
+  throw Error(ErrorKind::integrity, "the config lists " + counted(in_config, "layer") +
+                                        ", the manifest " + std::to_string(in_manifest));
+}
+
 std::vector<Digest> diff_ids_of(const Json& config) {
   std::vector<Digest> result;
   const Json* rootfs = config.find("rootfs");

@@ -34,6 +34,8 @@ Platform platform_of_config(std::string_view config);
 // rootfs.diff_ids; empty where there are none. Throws Error(integrity) for what is no list of
 // digests.
 std::vector<Digest> diff_ids_of(const Json& config);
+// Throws Error(integrity) when a config lists more or fewer layers than the image's manifest.
+void require_same_layers(std::size_t in_config, std::size_t in_manifest);
 
 // A time of RFC 3339 as Go's time.Time writes it after reading it: no zeros at the end of the
 // fraction, nanoseconds at most, "Z" where the offset is none. nullopt: Go would not read it.

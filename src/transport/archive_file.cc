@@ -150,22 +150,20 @@ bool ArchiveFile::rewind(std::uint64_t position) {
   return true;
 }
 
-void ArchiveFile::finish() {
+bool ArchiveFile::end(bool may_replace) {
   write(tar_end());
-  if (!is_stream_) file_->commit_as(target_.substr(target_.rfind('/') + 1));
+  bool is_there = true;
+  if (!is_stream_) {
+    const std::string name = target_.substr(target_.rfind('/') + 1);
+    if (may_replace) {
+      file_->commit_as(name);
+    } else {
+      is_there = file_->commit_as_new(name);
+    }
+  }
   file_.reset();
   stream_ = UniqueFd();
-}
-
-bool ArchiveFile::finish_as_new() {
-  if (is_stream_ || exists_) {
-    finish();
-    return true;
-  }
-  write(tar_end());
-  const bool is_new = file_->commit_as_new(target_.substr(target_.rfind('/') + 1));
-  file_.reset();
-  return is_new;
+  return is_there;
 }
 
 }  // namespace tug

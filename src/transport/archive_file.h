@@ -55,13 +55,14 @@ class ArchiveFile {
   // as it comes, if there is anything.
   [[nodiscard]] bool rewind(std::uint64_t position);
   // The end of the tar; the file is in its place.
-  void finish();
+  void finish() { (void)end(true); }
   // The same where nothing was when this was made; false, and nothing is done, where something is
   // by now.
-  [[nodiscard]] bool finish_as_new();
+  [[nodiscard]] bool finish_as_new() { return end(exists_); }
 
  private:
   void begin();
+  bool end(bool may_replace);
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
   void add_by_spool(ByteSource& source, const HeaderOf& header_of, const SentCallback& sent,

@@ -343,6 +343,8 @@ std::string describe(const StorageReference& reference, const ImageName& name) {
   return text + name.str();
 }
 
+}  // namespace
+
 ImageName name_in(const StoreSnapshot& snapshot, const StorageReference& reference) {
   return ImageName::parse(reference.image,
                           [&](const std::string& text) -> std::optional<std::string> {
@@ -352,8 +354,6 @@ ImageName name_in(const StoreSnapshot& snapshot, const StorageReference& referen
                             return found->id;
                           });
 }
-
-}  // namespace
 
 StorageConfig storage_config_of(const StorageReference& reference,
                                 const StorageEnvironment& environment) {

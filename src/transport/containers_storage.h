@@ -21,6 +21,7 @@
 namespace tug {
 
 struct ListedImages;  // open.h
+class StoreSnapshot;  // storage_store.h
 
 // Throws Error(not_found) "does not resolve to an image ID", Error(usage) for a reference,
 // configuration or driver that is not accepted, Error(local) for what cannot be read,
@@ -47,6 +48,9 @@ void delete_from_containers_storage(const StorageReference& reference,
 // The store that `reference` names, or the one that is configured.
 StorageConfig storage_config_of(const StorageReference& reference,
                                 const StorageEnvironment& environment);
+
+// The image that `reference` names, where what may be an ID's beginning is one in `snapshot`.
+ImageName name_in(const StoreSnapshot& snapshot, const StorageReference& reference);
 
 // What a reference means in its store.
 struct StoredName {

@@ -10,8 +10,6 @@
 
 #include <tug/error.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 #include <string>
@@ -141,9 +139,7 @@ class Removal {
   }
 
   void remove_layer(const std::string& id) {
-    StorageDriver(image_.graph_root, image_.driver).remove(id);
-    (void)::unlink((layers_directory_ + "/" + id + ".tar-split.gz").c_str());
-    remove_tree(open_directory(layers_directory_).get(), id, layers_directory_ + "/" + id);
+    remove_layer_files(StorageDriver(image_.graph_root, image_.driver), layers_directory_, id);
     layers_.erase(id);
   }
 
@@ -160,24 +156,10 @@ void delete_from_containers_storage(const StorageReference& reference,
                                     const StorageEnvironment& environment,
                                     const std::stop_token& stop) {
   const StorageConfig config = storage_config_of(reference, environment);
-  if (!config.image_store.empty() && config.image_store != config.graph_root) {
-    throw Error(ErrorKind::usage, "the store " + config.graph_root +
-                                      " is configured with a separate imagestore (" +
-                                      config.image_store + "), with which tug cannot write it")
-        .set_hint("podman rmi");
-  }
+  require_one_root(config, "podman rmi");
   const StoredName image = find_stored_name(reference, environment);
-  if (image.driver != "overlay" && image.driver != "vfs") {
-    throw Error(ErrorKind::usage, "the store " + image.graph_root + " uses the driver " +
-                                      printable(image.driver, 100) + ", which tug cannot write")
-        .set_hint("podman rmi");
-  }
-  if (::geteuid() != 0) {
-    throw Error(ErrorKind::usage,
-                "containers-storage: can only be written as root, or as its owner in his user "
-                "namespace: a layer's files have many owners")
-        .set_hint("podman unshare tug …, or podman rmi");
-  }
+  require_known_driver(image.graph_root, image.driver, "podman rmi");
+  require_root_user("podman unshare tug …, or podman rmi");
   Removal(image, stop).run();
 }
 

@@ -103,22 +103,15 @@ std::string driver_for_writing(const StorageConfig& config) {
     }
   }
   if (driver.empty()) driver = can_overlay(config.graph_root) ? "overlay" : "vfs";
-  if (driver == "overlay" || driver == "vfs") return driver;
-  throw Error(ErrorKind::usage, "the store " + config.graph_root + " uses the driver " +
-                                    printable(driver, 100) + ", which tug cannot write")
-      .set_hint("the drivers overlay and vfs can be written");
+  require_known_driver(config.graph_root, driver, "the drivers overlay and vfs can be written");
+  return driver;
 }
 
 void check_config(const StorageConfig& config) {
-  const auto refuse = [&](const std::string& option) {
-    throw Error(ErrorKind::usage, "the store " + config.graph_root + " is configured with " +
-                                      option + ", with which tug cannot write it")
-        .set_hint("copy to oci:PATH, and from there with podman pull oci:PATH");
-  };
-  if (!config.image_store.empty() && config.image_store != config.graph_root)
-    refuse("a separate imagestore (" + config.image_store + ")");
-  if (!config.force_mask.empty()) refuse("force_mask");
-  if (config.use_composefs) refuse("use_composefs");
+  const std::string hint = "copy to oci:PATH, and from there with podman pull oci:PATH";
+  require_one_root(config, hint);
+  if (!config.force_mask.empty()) refuse_option(config, "force_mask", hint);
+  if (config.use_composefs) refuse_option(config, "use_composefs", hint);
 }
 
 // A blob that came, or the tar of a layer in its place.
@@ -365,11 +358,7 @@ class ContainersStorageDestination final : public ClosedDestination {
     const std::vector<Digest> diff_ids =
         with_context("config " + manifest.config().digest.str(),
                      [&] { return diff_ids_of(Json::parse(config)); });
-    if (diff_ids.size() != manifest.layers().size()) {
-      throw Error(ErrorKind::integrity, "the config lists " + counted(diff_ids.size(), "layer") +
-                                            ", the manifest " +
-                                            std::to_string(manifest.layers().size()));
-    }
+    require_same_layers(diff_ids.size(), manifest.layers().size());
     for (const Digest& diff_id : diff_ids) {
       if (diff_id.algorithm() != DigestAlgorithm::sha256)
         throw Error(ErrorKind::usage, "the layer " + diff_id.str() + " is not named by SHA-256");
@@ -599,8 +588,7 @@ class ContainersStorageDestination final : public ClosedDestination {
   }
 
   void drop_layer(StorageRecords& records, const StorageLock& lock, const std::string& id) {
-    driver_.remove(id);
-    (void)::unlink(tar_split_of(id).c_str());
+    remove_layer_files(driver_, layers_directory(), id);
     records.erase(id);
     records.write();
     lock.touch();
@@ -799,23 +787,13 @@ std::unique_ptr<ImageDestination> open_containers_storage_destination(
     const StorageReference& reference, const StorageEnvironment& environment) {
   const StorageConfig config = storage_config_of(reference, environment);
   check_config(config);
-  if (::geteuid() != 0) {
-    throw Error(ErrorKind::usage,
-                "containers-storage: can only be written as root, or as its owner in his user "
-                "namespace: a layer's files have many owners")
-        .set_hint("podman unshare tug …, or buildah unshare tug …");
-  }
+  require_root_user("podman unshare tug …, or buildah unshare tug …");
   StorePaths paths;
   paths.driver = driver_for_writing(config);
   paths.graph_root = config.graph_root;
   paths.image_roots = paths.layer_roots = {config.graph_root};
   const StoreSnapshot snapshot = StoreSnapshot::read(paths);
-  ImageName name =
-      ImageName::parse(reference.image, [&](const std::string& text) -> std::optional<std::string> {
-        const StoredImage* found = snapshot.find_image(text);
-        if (found == nullptr || !found->id.starts_with(text)) return std::nullopt;
-        return found->id;
-      });
+  ImageName name = name_in(snapshot, reference);
   std::string description = "containers-storage:";
   if (reference.store) description += "[" + paths.driver + "@" + paths.graph_root + "]";
   description += name.str();

@@ -1,5 +1,6 @@
 // The docker-archive: transport as a destination.
 #include "base/strings.h"
+#include "oci/image_config.h"
 #include "oci/json.h"
 #include "stream/file_source.h"
 #include "transport/closed_destination.h"
@@ -25,10 +26,7 @@ void require_diff_ids(const Json& config, const std::vector<Digest>& layers) {
   const Json* ids = rootfs == nullptr ? nullptr : rootfs->find("diff_ids");
   const Json::Array* const listed = ids == nullptr ? nullptr : ids->as_array();
   const std::size_t count = listed == nullptr ? 0 : listed->size();
-  if (count != layers.size()) {
-    throw Error(ErrorKind::integrity, "the config lists " + counted(count, "layer") +
-                                          ", the manifest " + std::to_string(layers.size()));
-  }
+  require_same_layers(count, layers.size());
   for (std::size_t i = 0; i < count; ++i) {
     const std::string* id = (*listed)[i].as_string();
     if (id != nullptr && *id == layers[i].str()) continue;

@@ -115,4 +115,11 @@ void StorageDriver::remove(const std::string& id) const {
   remove_tree(directory.get(), id, home + "/" + id);
 }
 
+void remove_layer_files(const StorageDriver& driver, const std::string& layers_directory,
+                        const std::string& id) {
+  driver.remove(id);
+  (void)::unlink((layers_directory + "/" + id + ".tar-split.gz").c_str());
+  remove_tree(open_directory(layers_directory).get(), id, layers_directory + "/" + id);
+}
+
 }  // namespace tug

@@ -35,6 +35,11 @@ class StorageDriver {
   bool is_overlay_;
 };
 
+// Nothing of a layer is left but its record. `layers_directory` has the store's records of layers;
+// its lock is held.
+void remove_layer_files(const StorageDriver& driver, const std::string& layers_directory,
+                        const std::string& id);
+
 }  // namespace tug
 
 #endif  // TUG_TRANSPORT_STORAGE_DRIVER_H_

@@ -1,6 +1,7 @@
 #include "transport/storage_write.h"
 
 #include "base/stop.h"
+#include "base/strings.h"
 #include "transport/storage_store.h"
 
 #include <tug/error.h>
@@ -138,6 +139,34 @@ void write_new_file(int directory, const std::string& name, std::string_view tex
   if (!fd) throw_errno("make", path);
   write_fully(fd.get(), std::as_bytes(std::span(text)), path);
   if (::fchmod(fd.get(), mode) != 0) throw_errno("set the mode of", path);
+}
+
+void refuse_option(const StorageConfig& config, const std::string& option,
+                   const std::string& hint) {
+  throw Error(ErrorKind::usage, "the store " + config.graph_root + " is configured with " + option +
+                                    ", with which tug cannot write it")
+      .set_hint(hint);
+}
+
+void require_one_root(const StorageConfig& config, const std::string& hint) {
+  if (config.image_store.empty() || config.image_store == config.graph_root) return;
+  refuse_option(config, "a separate imagestore (" + config.image_store + ")", hint);
+}
+
+void require_known_driver(const std::string& root, const std::string& driver,
+                          const std::string& hint) {
+  if (driver == "overlay" || driver == "vfs") return;
+  throw Error(ErrorKind::usage, "the store " + root + " uses the driver " + printable(driver, 100) +
+                                    ", which tug cannot write")
+      .set_hint(hint);
+}
+
+void require_root_user(const std::string& hint) {
+  if (::geteuid() == 0) return;
+  throw Error(ErrorKind::usage,
+              "containers-storage: can only be written as root, or as its owner in his user "
+              "namespace: a layer's files have many owners")
+      .set_hint(hint);
 }
 
 }  // namespace tug

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "oci/json.h"
+#include "transport/storage_conf.h"
 
 #include <functional>
 #include <stop_token>
@@ -44,6 +45,13 @@ class StorageRecords {
   Json::Array records_;
 };
 
+// What can be written at all. Each throws Error(usage), whose hint is `hint`.
+[[noreturn]] void refuse_option(const StorageConfig& config, const std::string& option,
+                                const std::string& hint);
+void require_one_root(const StorageConfig& config, const std::string& hint);  // no imagestore
+void require_known_driver(const std::string& root, const std::string& driver,
+                          const std::string& hint);
+void require_root_user(const std::string& hint);
 // "2026-11-26T22:52:56.352075243Z": now, as Go writes it.
 std::string storage_time();
 // Directories as Go makes them, with mode 0700 below `root`, and empty lock files.
