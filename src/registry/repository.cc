@@ -291,6 +291,12 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
   call.small_body = bytes;
   call.retry = false;  // before it is sent again, the tag is looked at
   Attempts attempts(host_.environment(), stop);
+  bool broke_off = false;  // a try that the registry may have been in the middle of
+  const auto is_stored = [&](bool retry) {
+    if (!names(identifier, descriptor.digest, retry, stop)) return false;
+    if (broke_off) check_readable(descriptor.digest, stop);
+    return true;
+  };
   for (;;) {
     std::optional<Error> failure;
     std::optional<std::chrono::milliseconds> wait;
@@ -299,6 +305,7 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
       const http::Response& response = answer.response;
       if (is_success(response.status)) {
         check_stored(answer, identifier, descriptor.digest, stop);
+        if (broke_off) check_readable(descriptor.digest, stop);
         return answer;
       }
       failure = host_.failure(answer, scopes_);
@@ -310,13 +317,14 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
         throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
       }
       const bool immutable = says_immutable(*failure, response.status, response.body);
-      const bool perhaps_stored = response.status >= 500 || immutable;
-      if (perhaps_stored && names(identifier, descriptor.digest, false, stop)) return std::nullopt;
+      broke_off = broke_off || response.status >= 500;
+      if ((response.status >= 500 || immutable) && is_stored(false)) return std::nullopt;
       if (!http::is_retryable_status(response.status)) throw *failure;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::network || !error.retryable()) throw;
+      broke_off = true;
       // A registry that is restarted is waited for with this question, not with the manifest.
-      if (names(identifier, descriptor.digest, true, stop)) return std::nullopt;
+      if (is_stored(true)) return std::nullopt;
       failure = error;
     }
     attempts.failed(*failure, wait);
@@ -343,6 +351,34 @@ void Repository::check_stored(const Answer& answer, const std::string& identifie
               fmt::format("{} answered {}, but it is not there afterwards", authority(answer.url),
                           status_text(answer.response.status)))
       .set_http_status(answer.response.status);
+}
+
+// A registry that is ended while it writes a manifest may keep an empty file of it, and answer the
+// next try 201 because there is one (Distribution 2.8): nobody could pull that. Where reading is
+// not allowed, the answer to the PUT has to do.
+void Repository::check_readable(const Digest& digest, const std::stop_token& stop) {
+  const auto damaged = [&](std::string_view found) {
+    return Error(ErrorKind::integrity,
+                 fmt::format("{} answered that it has it, after a try that broke off, but {}",
+                             name_.registry(), found))
+        .set_hint(
+            "its storage may have kept a part of that try: it has to be repaired there, or the "
+            "image pushed under another digest (another --format)");
+  };
+  try {
+    for (const auto pause : poll_pauses(host_.environment().retry)) {
+      sleep(host_.environment().timing, pause, stop);
+      const Answer answer = fetch_manifest(digest.str(), true, stop);
+      const bool told = answer.response.status == 200;
+      if (told && Digest::of(digest.algorithm(), answer.response.body) != digest)
+        throw damaged("gives back other bytes");
+      if (told || answer.response.status != 404) return;
+    }
+    throw damaged("does not give it back: " + status_text(404));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::server && error.kind() != ErrorKind::protocol) throw;
+    throw damaged("does not give it back: " + error.message());
+  }
 }
 
 // Whether the registry has `digest` under `identifier` now. Trouble in finding out is a no.

@@ -114,6 +114,7 @@ class Repository {
                                        const std::string& bytes, const std::stop_token& stop);
   void check_stored(const Answer& answer, const std::string& identifier, const Digest& digest,
                     const std::stop_token& stop);
+  void check_readable(const Digest& digest, const std::stop_token& stop);
   std::vector<Descriptor> tagged_referrers(const Digest& subject, const std::stop_token& stop);
   bool has_referrers_api(const Digest& subject, const std::stop_token& stop);
   void list_or_note(const Referrer& referrer, const std::stop_token& stop);

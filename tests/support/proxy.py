@@ -6,9 +6,9 @@ A TCP proxy that stops once, in the middle of an upload, and lets the test do so
         tug copy ... docker://{proxy.address}/...
 
 `trigger` is looked for in what the client sends on one connection; once `after_bytes` more have passed, `action` runs (once, while
-nothing that the client sends is forwarded on that connection) and the stream goes on. With `hold_back` it runs before the trigger passes.
-`proxy.cut` as the action breaks it off. The registry answers with URLs for the host that the client named, so the whole push stays on the
-proxy.
+nothing that the client sends is forwarded on that connection) and the stream goes on. With `hold_back` it runs before the trigger passes;
+with `lose_answer` nothing that the registry says on that connection reaches the client any more. `proxy.cut` as the action breaks it off.
+The registry answers with URLs for the host that the client named, so the whole push stays on the proxy.
 
 A TCP proxy that resets its connections:
 
@@ -136,9 +136,10 @@ class _Connection:
 
 
 class PausingProxy(_TcpProxy):
-    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0, hold_back=False):
+    def __init__(self, target, *, action, trigger=b"PATCH ", after_bytes=0, hold_back=False, lose_answer=False):
         super().__init__(target)
         self._hold_back = hold_back
+        self._lose_answer = lose_answer
         self._action = action
         self._trigger = trigger
         self._after_bytes = after_bytes
@@ -149,25 +150,27 @@ class PausingProxy(_TcpProxy):
         return self._fired.is_set()
 
     def opened(self, connection):
-        connection.seen, connection.countdown = b"", None
+        connection.seen, connection.countdown, connection.is_mute = b"", None, False
 
     def pass_on(self, connection, data, from_client):
-        if not self._hold_back:
-            super().pass_on(connection, data, from_client)
-        if from_client and not self.fired:
-            self._watch(connection, data)
-        if self._hold_back:
-            super().pass_on(connection, data, from_client)
+        if not from_client and connection.is_mute:
+            return
+        is_due = from_client and not self.fired and self._is_due(connection, data)
+        connection.is_mute = connection.is_mute or (is_due and self._lose_answer)
+        if is_due and self._hold_back:
+            self._fire()
+        super().pass_on(connection, data, from_client)
+        if is_due and not self._hold_back:
+            self._fire()
 
-    def _watch(self, connection, data):
+    def _is_due(self, connection, data):
         if connection.countdown is None:
             connection.seen = connection.seen[-len(self._trigger):] + data
             if self._trigger in connection.seen:
                 connection.countdown = self._after_bytes
         else:
             connection.countdown -= len(data)
-        if connection.countdown is not None and connection.countdown <= 0:
-            self._fire()
+        return connection.countdown is not None and connection.countdown <= 0
 
     def _fire(self):
         with self._lock:

@@ -163,21 +163,22 @@ class Registry:
     # ---- what it holds, read from its disk
 
     def stored_blob(self, digest):
-        path = self._blob(digest)
+        path = self.blob_path(digest)
         return path.read_bytes() if path.is_file() else None
 
-    def _blob(self, digest):
+    def blob_path(self, digest):
         algorithm, encoded = digest.split(":")
         return self.storage / "docker/registry/v2/blobs" / algorithm / encoded[:2] / encoded / "data"
 
     def blob_size(self, digest):
-        path = self._blob(digest)
+        path = self.blob_path(digest)
         return path.stat().st_size if path.is_file() else None
 
     def has_blob_link(self, repository, digest):
         """Whether clients of `repository` can see the blob."""
         algorithm, encoded = digest.split(":")
-        return (self._repository(repository) / "_layers" / algorithm / encoded / "link").is_file()
+        link = self._repository(repository) / "_layers" / algorithm / encoded / "link"
+        return link.is_file() and link.read_text() == digest
 
     def tags(self, repository):
         """{tag: digest}"""

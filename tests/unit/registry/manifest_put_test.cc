@@ -54,6 +54,11 @@ Fault edit(std::string method, std::function<void(HttpResponse&)> change) {
   fault.edit = std::move(change);
   return fault;
 }
+Fault on_get(int status) {
+  Fault fault = on_put(Act::answer, answer(status), Fault::kAlways);
+  fault.method = "GET";
+  return fault;
+}
 void set_header(HttpResponse& response, const std::string& name, const std::string& value) {
   std::erase_if(response.headers, [&](const auto& field) { return field.first == name; });
   if (!value.empty()) response.headers.emplace_back(name, value);
@@ -139,6 +144,27 @@ TEST_CASE("what registries answer to a manifest") {
        4},
       {"500, stored", {on_put(Act::answer_after, answer(500))}},
       {"500, not stored", {on_put(Act::answer, answer(500))}, {}, "", 2},
+      {"lost, then kept in part",
+       {on_put(Act::close), edit("GET", [](HttpResponse& r) { r.body.clear(); })},
+       ErrorKind::integrity,
+       "after a try that broke off, but gives back other bytes",
+       2},
+      {"lost, then kept as nothing that can be read",
+       {on_put(Act::close), on_get(500)},
+       ErrorKind::integrity,
+       "500",
+       2},
+      {"500, then not there",
+       {on_put(Act::answer, answer(500)), on_get(404)},
+       ErrorKind::integrity,
+       "404",
+       2},
+      {"lost, and nobody may read", {on_put(Act::close), on_get(403)}, {}, "", 2},
+      {"the answer lost, kept in part",
+       {on_put(Act::close_after), edit("GET", [](HttpResponse& r) { r.body = "{"; })},
+       ErrorKind::integrity,
+       "other bytes"},
+      {"429, nothing to be afraid of", {on_put(Act::answer, answer(429)), on_get(500)}, {}, "", 2},
       {"500 always",
        {on_put(Act::answer, answer(500), Fault::kAlways)},
        ErrorKind::server,
