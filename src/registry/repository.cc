@@ -206,6 +206,17 @@ std::optional<Descriptor> Repository::head_manifest(const std::string& identifie
   return look_up_manifest(identifier, true, stop);
 }
 
+std::optional<Descriptor> Repository::manifest_to_replace(const std::string& identifier,
+                                                          const std::stop_token& stop) {
+  try {
+    return head_manifest(identifier, stop);
+  } catch (const Error& error) {
+    if (error.http_status() != 500) throw;
+    reads_back_ = true;
+    return std::nullopt;
+  }
+}
+
 std::optional<Descriptor> Repository::look_up_manifest(const std::string& identifier, bool retry,
                                                        const std::stop_token& stop) {
   Call call = read_call("manifests/" + identifier);
@@ -291,10 +302,10 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
   call.small_body = bytes;
   call.retry = false;  // before it is sent again, the tag is looked at
   Attempts attempts(host_.environment(), stop);
-  bool broke_off = false;  // a try that the registry may have been in the middle of
+  bool doubtful = reads_back_;  // after a try that the registry may have been in the middle of
   const auto is_stored = [&](bool retry) {
     if (!names(identifier, descriptor.digest, retry, stop)) return false;
-    if (broke_off) check_readable(descriptor.digest, stop);
+    if (doubtful) check_readable(descriptor.digest, stop);
     return true;
   };
   for (;;) {
@@ -305,7 +316,7 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
       const http::Response& response = answer.response;
       if (is_success(response.status)) {
         check_stored(answer, identifier, descriptor.digest, stop);
-        if (broke_off) check_readable(descriptor.digest, stop);
+        if (doubtful) check_readable(descriptor.digest, stop);
         return answer;
       }
       failure = host_.failure(answer, scopes_);
@@ -317,12 +328,12 @@ std::optional<Answer> Repository::store_manifest(const std::string& identifier,
         throw MissingBlobsError(*failure, missing_digests(response.body, bytes));
       }
       const bool immutable = says_immutable(*failure, response.status, response.body);
-      broke_off = broke_off || response.status >= 500;
+      doubtful = doubtful || response.status >= 500;
       if ((response.status >= 500 || immutable) && is_stored(false)) return std::nullopt;
       if (!http::is_retryable_status(response.status)) throw *failure;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::network || !error.retryable()) throw;
-      broke_off = true;
+      doubtful = true;
       // A registry that is restarted is waited for with this question, not with the manifest.
       if (is_stored(true)) return std::nullopt;
       failure = error;
@@ -358,12 +369,10 @@ void Repository::check_stored(const Answer& answer, const std::string& identifie
 // not allowed, the answer to the PUT has to do.
 void Repository::check_readable(const Digest& digest, const std::stop_token& stop) {
   const auto damaged = [&](std::string_view found) {
-    return Error(ErrorKind::integrity,
-                 fmt::format("{} answered that it has it, after a try that broke off, but {}",
-                             name_.registry(), found))
+    return Error(ErrorKind::integrity, fmt::format("{} took it, but {}", name_.registry(), found))
         .set_hint(
-            "its storage may have kept a part of that try: it has to be repaired there, or the "
-            "image pushed under another digest (another --format)");
+            "its storage may have kept a part of a write that was interrupted: it has to be "
+            "repaired there, or the image pushed under another digest (another --format)");
   };
   try {
     for (const auto pause : poll_pauses(host_.environment().retry)) {

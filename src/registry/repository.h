@@ -13,6 +13,7 @@
 #include <tug/reference.h>
 #include <tug/transport.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,14 +40,20 @@ class Repository {
   // tell them.
   std::optional<Descriptor> head_manifest(const std::string& identifier,
                                           const std::stop_token& stop);
+  // The same for who may PUT it next: nullopt also when the registry failed over it (500), as
+  // Distribution does when a write that was broken off left an empty file. Manifests that are PUT
+  // after that are read back.
+  std::optional<Descriptor> manifest_to_replace(const std::string& identifier,
+                                                const std::stop_token& stop);
   // GET …/manifests/<identifier>, at most 4 MiB. Throws Error(not_found). With a digest as
   // identifier the bytes are checked against it. `retry` false: another place can be asked.
   RawManifest get_manifest(const std::string& identifier, const std::stop_token& stop,
                            bool retry = true);
   // PUT …/manifests/<identifier>; returns when it counts as stored (6.4), after recovery from lost
-  // answers; a manifest with a subject is then listed among the subject's referrers (6.7), or a
-  // note says that the registry does not allow it. Throws MissingBlobsError when the registry says
-  // that something it names is not there (6.6).
+  // answers, after which it is read back: Error(integrity) when it cannot be; a manifest with a
+  // subject is then listed among the subject's referrers (6.7), or a note says that the registry
+  // does not allow it. Throws MissingBlobsError when the registry says that something it names is
+  // not there (6.6).
   void put_manifest(const std::string& identifier, const Descriptor& descriptor,
                     const std::string& bytes, const std::stop_token& stop);
 
@@ -124,6 +131,7 @@ class Repository {
   const RegistryReference name_;
   const std::vector<std::string> scopes_;
   const std::unique_ptr<Uploads> uploads_;
+  std::atomic<bool> reads_back_ = false;  // the registry failed over a manifest that it has
 };
 
 }  // namespace tug::registry

@@ -225,7 +225,7 @@ class RegistryDestination final : public ImageDestination {
   }
 
   [[nodiscard]] std::optional<Descriptor> existing(std::stop_token stop) override {
-    return repository_.head_manifest(reference_.identifier(), stop);
+    return repository_.manifest_to_replace(reference_.identifier(), stop);
   }
   [[nodiscard]] std::optional<RawManifest> existing_manifest(std::stop_token stop) override {
     return nullopt_if_absent(
@@ -251,7 +251,7 @@ class RegistryDestination final : public ImageDestination {
   }
   [[nodiscard]] bool has_manifest(const Descriptor& descriptor, std::stop_token stop) override {
     const std::optional<Descriptor> found =
-        repository_.head_manifest(descriptor.digest.str(), stop);
+        repository_.manifest_to_replace(descriptor.digest.str(), stop);
     // A size of 0 means that the registry told none.
     return found && found->digest == descriptor.digest &&
            (found->size == 0 || found->size == descriptor.size);

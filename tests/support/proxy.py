@@ -7,8 +7,8 @@ A TCP proxy that stops once, in the middle of an upload, and lets the test do so
 
 `trigger` is looked for in what the client sends on one connection; once `after_bytes` more have passed, `action` runs (once, while
 nothing that the client sends is forwarded on that connection) and the stream goes on. With `hold_back` it runs before the trigger passes;
-with `lose_answer` nothing that the registry says on that connection reaches the client any more. `proxy.cut` as the action breaks it off.
-The registry answers with URLs for the host that the client named, so the whole push stays on the proxy.
+with `lose_answer` it holds nothing, but nothing that the registry says on that connection reaches the client any more. `proxy.cut` as the
+action breaks it off. The registry answers with URLs for the host that the client named, so the whole push stays on the proxy.
 
 A TCP proxy that resets its connections:
 
@@ -160,7 +160,9 @@ class PausingProxy(_TcpProxy):
         if is_due and self._hold_back:
             self._fire()
         super().pass_on(connection, data, from_client)
-        if is_due and not self._hold_back:
+        if is_due and self._lose_answer:
+            self._start(self._fire)  # the rest of the request has to pass
+        elif is_due and not self._hold_back:
             self._fire()
 
     def _is_due(self, connection, data):

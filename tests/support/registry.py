@@ -185,6 +185,10 @@ class Registry:
         links = sorted((self._repository(repository) / "_manifests/tags").glob("*/current/link"))
         return {link.parent.parent.name: link.read_text() for link in links}
 
+    def tag_path(self, repository, tag):
+        """The file that says which digest it has."""
+        return self._repository(repository) / "_manifests/tags" / tag / "current/link"
+
     def open_uploads(self, repository):
         """The upload sessions that were neither committed nor cancelled. (The directory of a cancelled one stays behind.)"""
         return sorted(path.parent.name for path in (self._repository(repository) / "_uploads").glob("*/startedat"))

@@ -115,6 +115,12 @@ class Restart(SystemTest):
         self.assertRegex(err, rf"pushing manifest {self.descriptor['digest']} to 127.0.0.1:\d+/restarted:1: .* does not give it back")
         self.assertIn("storage", err)
 
+    def test_half_a_tag(self):
+        """The registry answers 500 to who asks for it, until it is written again."""
+        self.assert_pushed(self.finished(self.start_push(self.registry.address)))
+        self.registry.tag_path("restarted", "1").write_text("")
+        self.assert_pushed(self.finished(self.start_push(self.registry.address)))
+
     def is_tagged(self):
         return self.registry.tags("restarted").get("1") == self.descriptor["digest"]
 

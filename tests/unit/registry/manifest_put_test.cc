@@ -147,7 +147,7 @@ TEST_CASE("what registries answer to a manifest") {
       {"lost, then kept in part",
        {on_put(Act::close), edit("GET", [](HttpResponse& r) { r.body.clear(); })},
        ErrorKind::integrity,
-       "after a try that broke off, but gives back other bytes",
+       "took it, but gives back other bytes",
        2},
       {"lost, then kept as nothing that can be read",
        {on_put(Act::close), on_get(500)},
@@ -225,6 +225,33 @@ TEST_CASE("what registries answer to a manifest") {
       }
     }
   }
+}
+
+TEST_CASE("a manifest that the registry fails over is replaced, and read back") {
+  const std::string ours = manifest_of();
+  for (const int status : {500, 503}) {
+    CAPTURE(status);
+    RegistryLab lab;
+    lab.registry.add_blob("team/app", kLayer);
+    Fault failing = on_put(Act::answer, answer(status), 4);
+    failing.method = "HEAD";
+    lab.registry.script(failing);
+    const auto look = [&] { return lab.repository.manifest_to_replace("1", lab.stop); };
+    if (status != 500) {
+      check_error(ErrorKind::server, "503", look);
+      continue;
+    }
+    CHECK(look() == std::nullopt);
+    put(lab, "1", ours);
+    CHECK(lab.registry.count("GET", "/manifests/") == 1);
+    lab.registry.script(edit("GET", [](HttpResponse& r) { r.body.clear(); }));
+    check_error(ErrorKind::integrity, "gives back other bytes", [&] { put(lab, "2", ours); });
+  }
+  RegistryLab lab;
+  lab.registry.add_blob("team/app", kLayer);
+  CHECK(lab.repository.manifest_to_replace("1", lab.stop) == std::nullopt);
+  put(lab, "1", ours);
+  CHECK(lab.registry.count("GET", "/manifests/") == 0);
 }
 
 TEST_CASE("a captive portal that says 200 to everything fools nobody (F91)") {
