@@ -73,7 +73,7 @@ Option daemon_option(const std::string& name) {
 std::vector<Option> retry_options() {
   using Kind = Option::Kind;
   return {{"retry-times", '\0', Kind::value, "N",
-           "Tries of each operation beyond the first; default 3"},
+           "Tries of each operation beyond the first; default 3 (a 429 is waited for in any case)"},
           {"retry-delay", '\0', Kind::value, "D",
            "Fixed delay between tries; default exponential with jitter"}};
 }

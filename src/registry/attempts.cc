@@ -47,7 +47,10 @@ std::array<milliseconds, 3> poll_pauses(const RetryPolicy& policy) noexcept {
 
 milliseconds Attempts::next(const Error& error, std::optional<milliseconds> retry_after) {
   ++failures_;
-  const RetryPolicy& policy = environment_.retry;
+  RetryPolicy policy = environment_.retry;
+  // Being told to wait is no failure: skopeo waits too, whatever --retry-times says.
+  if (error.kind() == ErrorKind::rate_limited)
+    policy.attempts = std::max(policy.attempts, RetryPolicy{}.attempts);
   auto delay = http::retry_delay(policy, failures_, jitter(environment_.timing), retry_after);
   if (!delay && waits_for_restart(error)) delay = kRestartPause;
   if (!delay || !pay(*delay)) throw out_of_attempts(error, failures_, retry_after, policy);

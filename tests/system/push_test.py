@@ -467,11 +467,12 @@ class WhatIsSent(SystemTest):
 
     @tug_only
     def test_tries(self):
-        """Three more than one by default, else as many as --retry-times says."""
-        for flags, expected in (([], 4), (["--retry-times=2"], 3), (["--retry-times=0"], 1)):
-            with self.subTest(flags=flags), CountingRegistry(fail_with=503) as registry:
+        """Three more than one by default, else as many as --retry-times says; who is told to wait waits, as skopeo does."""
+        for status, flags, expected in ((503, [], 4), (503, ["--retry-times=2"], 3), (503, ["--retry-times=0"], 1),
+                                        (429, ["--retry-times=0"], 4), (429, ["--retry-times=5"], 6)):
+            with self.subTest(status=status, flags=flags), CountingRegistry(fail_with=status) as registry:
                 result = self.copy("hello:1.0", f"{registry.address}/hello:1", *HTTP, "--retry-delay=10ms", *flags)
-                self.assert_failure(result, text="503")
+                self.assert_failure(result, text=str(status))
                 self.assertEqual(registry.requests["HEAD"], expected)
 
     def test_by_digest(self):
