@@ -182,12 +182,15 @@ class Registry:
 
     def tags(self, repository):
         """{tag: digest}"""
-        links = sorted((self._repository(repository) / "_manifests/tags").glob("*/current/link"))
-        return {link.parent.parent.name: link.read_text() for link in links}
+        names = sorted(path.parent.parent.name for path in self._tags(repository).glob("*/current/link"))
+        return {name: self.tag_path(repository, name).read_text() for name in names}
 
     def tag_path(self, repository, tag):
         """The file that says which digest it has."""
-        return self._repository(repository) / "_manifests/tags" / tag / "current/link"
+        return self._tags(repository) / tag / "current/link"
+
+    def _tags(self, repository):
+        return self._repository(repository) / "_manifests/tags"
 
     def open_uploads(self, repository):
         """The upload sessions that were neither committed nor cancelled. (The directory of a cancelled one stays behind.)"""

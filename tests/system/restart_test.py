@@ -30,9 +30,9 @@ class Restart(SystemTest):
         cls.addClassCleanup(shutil.rmtree, directory, ignore_errors=True)
         cls.layout = Layout(directory)
         cls.descriptor = cls.layout.add(cls.layout.image([{"large": noise(LARGE)}, {"small": noise(50_000)}], level=0))
-        _, blobs = cls.layout.closure(cls.descriptor)
-        cls.large = max(blobs, key=lambda each: each["size"])
-        cls.small = [each for each in blobs if each != cls.large]
+        _, cls.blobs = cls.layout.closure(cls.descriptor)
+        cls.large = max(cls.blobs, key=lambda each: each["size"])
+        cls.small = [each for each in cls.blobs if each != cls.large]
         cls.commit = f"digest={cls.large['digest'].replace(':', '%3A')}".encode()
 
     def setUp(self):
@@ -92,11 +92,11 @@ class Restart(SystemTest):
 
     def test_after_a_commit(self):
         self.assert_pushed(self.push_through_proxy(
-            trigger=self.commit, lose_answer=True, stopped_when=lambda: self.has([*self.small, self.large])))
+            trigger=self.commit, lose_answer=True, stopped_when=lambda: self.has(self.blobs)))
 
     def test_before_the_manifest(self):
         self.assert_pushed(self.push_through_proxy(
-            trigger=MANIFEST, hold_back=True, stopped_when=lambda: self.has([*self.small, self.large])))
+            trigger=MANIFEST, hold_back=True, stopped_when=lambda: self.has(self.blobs)))
 
     def test_after_the_manifest(self):
         self.assert_pushed(self.push_through_proxy(trigger=MANIFEST, lose_answer=True, stopped_when=self.is_tagged))
@@ -109,7 +109,7 @@ class Restart(SystemTest):
             half.touch()
 
         status, out, err = self.push_through_proxy(
-            trigger=MANIFEST, hold_back=True, stopped_when=lambda: self.has([*self.small, self.large]), meanwhile=keep_half)
+            trigger=MANIFEST, hold_back=True, stopped_when=lambda: self.has(self.blobs), meanwhile=keep_half)
         self.assertEqual(status, 1, f"{out}\n{err}")
         self.assertEqual(err.count("\n"), 1)
         self.assertRegex(err, rf"pushing manifest {self.descriptor['digest']} to 127.0.0.1:\d+/restarted:1: .* does not give it back")
